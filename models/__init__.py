@@ -1,0 +1,1 @@
+"""How a vector is made and a choice taken: arrays in, arrays out."""

@@ -1,0 +1,23 @@
+"""What a model can fail at."""
+
+from __future__ import annotations
+
+
+class ModelError(Exception):
+    """Root of everything this layer raises."""
+
+
+class FeatureShapeError(ModelError):
+    """An array has another number of columns than the model's configuration."""
+
+
+class FeaturesMissing(ModelError):
+    """A track cannot be embedded, because audio features are unknown; the message names them."""
+
+
+class CheckpointMismatch(ModelError):
+    """A file of weights is damaged, or of another model; the message names it."""
+
+
+class VectorNotFinite(ModelError):
+    """A model gave NaN or an infinity; nothing of the batch may be used."""

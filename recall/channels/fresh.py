@@ -1,0 +1,45 @@
+"""What the artists that the list starts from have just released."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+
+from recall.channels.protocol import Candidate
+from recall.channels.same_artist import artist_name, starts_by
+from recall.index.protocol import TrackIndex
+from recall.query import RecallQuery, first_day
+from recall.tracks import CataloguedTrack
+
+FRESH_MS = 28 * 86_400_000
+MOST = 20
+
+
+class Fresh:
+    """Tracks of the query's artists that came into the catalogue in the last four weeks, the latest first."""
+
+    name = "fresh"
+
+    def __init__(self, index: TrackIndex) -> None:
+        """Finds in `index`, by artist and by when a track was added."""
+        self._index = index
+
+    async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
+        """At most `limit` distinct tracks, best first. Raises ChannelUnavailable."""
+        if not query.artist_ids:
+            return []
+        since_ms = query.now_ms - FRESH_MS
+        where = dataclasses.replace(query.where, artists_any=query.artist_ids)
+        tracks = await self._index.newest(min(limit, MOST), where)
+        return [
+            Candidate(track, starts_by(query, track), _reason(track, query.artist_ids, since_ms))
+            for track in tracks
+            if track.added_at_ms >= since_ms
+        ]
+
+
+def _reason(track: CataloguedTrack, wanted: tuple[str, ...], since_ms: int) -> str:
+    released = first_day(track.release_date)
+    since_day = int(datetime.fromtimestamp(since_ms / 1000, UTC).strftime("%Y%m%d"))
+    kind = "New release by" if released is not None and released >= since_day else "Just added, by"
+    return f"{kind} {artist_name(track, wanted)}"

@@ -1,0 +1,32 @@
+"""What a channel is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from recall.query import RecallQuery
+from recall.tracks import CataloguedTrack
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A track that a channel found.
+
+    Attributes:
+        because: ids of the starts that led to it, the nearest first; empty when none did.
+        reason: what to tell a listener, without a full stop.
+    """
+
+    track: CataloguedTrack
+    because: tuple[str, ...]
+    reason: str
+
+
+class Channel(Protocol):
+    """One way to find tracks; it does not hide heard tracks, mix, or know that there are others."""
+
+    name: str
+
+    async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
+        """At most `limit` distinct tracks, best first. Raises ChannelUnavailable."""

@@ -1,0 +1,1 @@
+"""The vector index: one protocol, in-process (Qdrant Edge) and as a server (Qdrant)."""

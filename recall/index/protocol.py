@@ -1,0 +1,102 @@
+"""What recall asks of a vector index, whichever engine serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from recall.tracks import CataloguedTrack, IndexedTrack, Vector
+
+# Ranges over these are answered by the engine; the other features are filtered after recall.
+RANGED_FEATURES: tuple[str, ...] = (
+    "danceability",
+    "energy",
+    "valence",
+    "acousticness",
+    "instrumentalness",
+    "tempo",
+)
+
+
+@dataclass(frozen=True)
+class FeatureRange:
+    """A feature within inclusive bounds; a track of which it is unknown does not match."""
+
+    feature: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class TrackFilter:
+    """Conditions that all hold at once; an empty one does not restrict.
+
+    Days are `YYYYMMDD` integers: a partial release date counts as its first day (`2003` is 20030101); a track
+    without a date does not match a bound on it.
+    """
+
+    genres_any: tuple[str, ...] = ()
+    genres_none: tuple[str, ...] = ()
+    artists_any: tuple[str, ...] = ()
+    artists_none: tuple[str, ...] = ()
+    tracks_none: tuple[str, ...] = ()
+    title_key: str | None = None
+    released_from: int | None = None
+    released_to: int | None = None
+    features: tuple[FeatureRange, ...] = ()
+
+
+NO_FILTER = TrackFilter()
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A track and how near it is: the dot product of two unit vectors, so a cosine."""
+
+    track: CataloguedTrack
+    score: float
+
+
+class TrackIndex(Protocol):
+    """Tracks with vectors, found by nearness, by condition or by id.
+
+    Every method raises `IndexUnavailable` when the engine does not answer, and `ValueError` for a vector that is not
+    finite or of another dimension than the collection's.
+    """
+
+    async def upsert(self, tracks: Sequence[IndexedTrack]) -> None:
+        """Make tracks searchable before it returns; an older `updated_at_ms` never overwrites a newer one.
+
+        A stored track whose new version has no vector loses its vector. Within one call, the last of a track wins
+        unless it is older.
+        """
+
+    async def withdraw(self, track_ids: Sequence[str]) -> None:
+        """Forget tracks; an unknown id is no error."""
+
+    async def fetch(self, track_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexedTrack]:
+        """Those of the tracks that are indexed, by id."""
+
+    async def nearest(
+        self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = "acoustic"
+    ) -> list[Hit]:
+        """At most `limit` tracks that match, nearest first, ties by track id."""
+
+    async def most_popular(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
+        """At most `limit` tracks that match, the most popular first; unknown popularity counts as 0."""
+
+    async def newest(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
+        """At most `limit` tracks that match, the last added to the catalogue first."""
+
+    async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
+        """At most `limit` tracks that match, in no stated order."""
+
+    async def count(self) -> int:
+        """How many tracks are indexed."""
+
+    async def flush(self) -> None:
+        """Force what was written to disk, so that a power loss keeps it."""
+
+    async def close(self) -> None:
+        """Release the engine; the index is not used after."""

@@ -1,0 +1,160 @@
+"""From a request to a list: the steps of an answer, read aloud."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from recall.channels.protocol import Candidate, Channel
+from recall.diversity import cap_per_artist
+from recall.duplicates import one_release_each
+from recall.errors import ChannelUnavailable, UnknownSeed
+from recall.filters import forbidden, split
+from recall.index.protocol import TrackIndex
+from recall.merge import Merged, fuse
+from recall.person import Person
+from recall.query import DEFAULT_LIMIT, RecallQuery, build_query
+from recall.rank import rank
+from recall.seeds import (
+    Playlists,
+    SeedTracks,
+    anchors_by_weight,
+    describe,
+    find,
+    starts_of_person,
+    starts_of_seeds,
+    unknown,
+)
+from recall.session import Mood, merged_session, mood
+from recall.tracks import IndexedTrack
+from topics.records import Listen, RecommendationRequest
+
+# Candidates asked of each channel, and kept for ranking, per track of the answer.
+PER_CHANNEL, LEAST_PER_CHANNEL = 4, 100
+RANKED, LEAST_RANKED = 6, 150
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The tracks in their order, and what is missing from the work that chose them."""
+
+    items: tuple[Merged, ...]
+    degraded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What the request and its person resolve to in the catalogue."""
+
+    query: RecallQuery
+    felt: Mood
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """Answers requests from one catalogue."""
+
+    index: TrackIndex
+    playlists: Playlists
+    channels: Sequence[Channel]
+
+    async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
+        """The list for one request.
+
+        Args:
+            request: what was asked.
+            person: what is known of the listener.
+            now_ms: the time.
+            deadline_s: on the event loop's clock; channels that are later are left out and named.
+
+        Raises:
+            UnknownSeed: there are seeds, and the catalogue holds none of them.
+            IndexUnavailable: the catalogue cannot be read at all.
+        """
+        person = with_session(person, request.session or ())
+        begun = await self._begin(request, person, now_ms)
+        limit = request.limit or DEFAULT_LIMIT
+        found, late = await self._gather(begun.query, max(LEAST_PER_CHANNEL, PER_CHANNEL * limit), deadline_s)
+        starts = [start.track for start in begun.query.starts] if begun.query.seeded else []
+        rules = forbidden(request, person, {track.track_id for track in starts}, now_ms=now_ms)
+        kept, _ = split(fuse(found), rules)
+        distinct = one_release_each(kept, already=starts)[: max(LEAST_RANKED, RANKED * limit)]
+        ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)
+        return Answer(tuple(cap_per_artist(ranked, limit, request.max_per_artist)), begun.missing + late)
+
+    async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
+        seeds = [await find(seed, self.index, self.playlists) for seed in request.seeds or ()]
+        anchors = [] if seeds else anchors_by_weight(person)
+        session = merged_session(person.session, ())
+        known = await self._known(seeds, [anchor.track_id for anchor in anchors], session)
+        starts = starts_of_seeds(seeds, known) if seeds else starts_of_person(anchors, known, person)
+        missing = unknown(seeds, known)
+        if seeds and len(missing) == len(seeds):
+            raise UnknownSeed(f"expected seeds that the catalogue holds, got {', '.join(map(describe, missing))}")
+        return Beginning(
+            build_query(request, person, starts, [one.artist_id for one in seeds if one.artist_id], now_ms=now_ms),
+            mood(session, known),
+            tuple(f"seed:{describe(seed)}" for seed in missing),
+        )
+
+    async def _known(
+        self, seeds: Sequence[SeedTracks], anchors: Sequence[str], session: Sequence[Listen]
+    ) -> dict[str, IndexedTrack]:
+        wanted = dict.fromkeys(track_id for seed in seeds for track_id in seed.track_ids)
+        wanted |= dict.fromkeys(anchors)
+        wanted |= dict.fromkeys(event.track_id for event in session if event.track_id)
+        return await self.index.fetch(list(wanted), with_vectors=True) if wanted else {}
+
+    async def _gather(
+        self, query: RecallQuery, limit: int, deadline_s: float
+    ) -> tuple[dict[str, list[Candidate]], tuple[str, ...]]:
+        """What each channel found in time, and the names of those that did not."""
+        tasks = {
+            channel.name: asyncio.create_task(_in_time(channel, query, limit, deadline_s)) for channel in self.channels
+        }
+        left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
+        _, late = await asyncio.wait(tasks.values(), timeout=left_s)
+        for task in late:
+            task.cancel()
+        found: dict[str, list[Candidate]] = {}
+        degraded = []
+        for name, task in tasks.items():
+            if task in late or isinstance(task.exception(), ChannelUnavailable):
+                degraded.append(name)
+            else:
+                found[name] = task.result()
+        return found, tuple(degraded)
+
+    async def _vectors(self, candidates: Sequence[Merged], felt: Mood) -> Mapping[str, IndexedTrack]:
+        """The candidates' vectors, where a session needs them."""
+        if not candidates or not len(felt.forces):
+            return {}
+        return await self.index.fetch([one.track.track_id for one in candidates], with_vectors=True)
+
+
+async def _in_time(channel: Channel, query: RecallQuery, limit: int, deadline_s: float) -> list[Candidate]:
+    if asyncio.get_running_loop().time() >= deadline_s:
+        raise ChannelUnavailable(f"no time left for {channel.name}")
+    return await channel.candidates(query, limit)
+
+
+def with_session(person: Person, given: Sequence[Listen]) -> Person:
+    """The person as if the caller's own events had already counted."""
+    if not given:
+        return person
+    heard = {
+        event.track_id: event.occurred_at_ms for event in given if event.kind in ("play", "skip") and event.track_id
+    }
+    disliked = {event.track_id for event in given if event.kind == "dislike" and event.track_id}
+    blocked = {event.artist_id for event in given if event.kind == "block_artist" and event.artist_id}
+    return msgspec.structs.replace(
+        person,
+        heard=person.heard | heard,
+        dislikes=person.dislikes | disliked,
+        blocked_artists=person.blocked_artists | blocked,
+        session=tuple(merged_session(person.session, given)),
+    )

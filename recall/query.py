@@ -1,0 +1,163 @@
+"""What a request asks for, in recall's terms: where to start from and what may come."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recall.index.protocol import RANGED_FEATURES, FeatureRange, TrackFilter
+from recall.person import Person
+from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
+from topics.records import Filters, RecommendationRequest
+
+DEFAULT_LIMIT = 30
+DEFAULT_BREADTH = 0.5
+GENRES_MAX = 8
+ARTISTS_MAX = 12
+
+
+@dataclass(frozen=True)
+class Start:
+    """A track that the list starts from, with how much it counts: a seed, or one of the person's anchors."""
+
+    indexed: IndexedTrack
+    weight: float
+
+    @property
+    def track(self) -> CataloguedTrack:
+        """The track itself."""
+        return self.indexed.track
+
+    @property
+    def vector(self) -> Vector | None:
+        """Its acoustic vector, unit length, unless its features are unknown."""
+        return self.indexed.vectors.get(ACOUSTIC)
+
+
+@dataclass(frozen=True)
+class RecallQuery:
+    """What every channel is given.
+
+    Attributes:
+        starts: where the list starts from, heaviest first.
+        artist_ids: artists to look at, the most wanted first: those of seeds and starts, then followed ones.
+        genres: of the starts, the most frequent first.
+        breadth: 0 = one tight pocket, 1 = all pockets.
+        where: what the engine can filter; the rest is filtered after recall.
+        seeded: whether the request itself named the starts.
+    """
+
+    starts: tuple[Start, ...]
+    artist_ids: tuple[str, ...]
+    genres: tuple[str, ...]
+    breadth: float
+    where: TrackFilter
+    seeded: bool
+    now_ms: int
+
+
+def build_query(
+    request: RecommendationRequest, person: Person, starts: Sequence[Start], seed_artists: Sequence[str], *, now_ms: int
+) -> RecallQuery:
+    """The query of one request, given the tracks that its seeds or its person's taste resolved to."""
+    ordered = tuple(sorted(starts, key=lambda start: (-start.weight, start.track.track_id)))
+    followed = () if request.seeds else person.followed_artists
+    wanted = [*seed_artists, *_artists_by_weight(ordered), *followed]
+    return RecallQuery(
+        starts=ordered,
+        artist_ids=tuple(artist for artist in dict.fromkeys(wanted) if artist not in person.blocked_artists)[
+            :ARTISTS_MAX
+        ],
+        genres=_genres_by_weight(ordered)[:GENRES_MAX],
+        breadth=DEFAULT_BREADTH if request.breadth is None else request.breadth,
+        where=pushed_down(request.filters, person),
+        seeded=bool(request.seeds),
+        now_ms=now_ms,
+    )
+
+
+def pushed_down(filters: Filters | None, person: Person) -> TrackFilter:
+    """The part of a request's filters that the engine answers, so that few matches are still found."""
+    wanted = filters or Filters()
+    ranges = [
+        FeatureRange(name, low, high)
+        for name, (low, high) in (wanted.features or {}).items()
+        if name in RANGED_FEATURES
+    ]
+    return TrackFilter(
+        genres_any=wanted.genres_any or (),
+        genres_none=wanted.genres_none or (),
+        artists_none=tuple(sorted(person.blocked_artists)),
+        released_from=first_day(wanted.released_from),
+        released_to=last_day(wanted.released_to),
+        features=tuple(ranges),
+    )
+
+
+def first_day(date: str | None) -> int | None:
+    """`YYYYMMDD` of the first day of a partial date: 2003 -> 20030101."""
+    return None if date is None else int((date + "-01-01")[:10].replace("-", ""))
+
+
+def last_day(date: str | None) -> int | None:
+    """`YYYYMMDD` of the last day of a partial date: 2003 -> 20031231, 2003-02 -> 20030231."""
+    if date is None:
+        return None
+    return int((date + {4: "-12-31", 7: "-31", 10: ""}[len(date)]).replace("-", ""))
+
+
+def _artists_by_weight(starts: Sequence[Start]) -> list[str]:
+    weights: Counter[str] = Counter()
+    for start in starts:
+        for artist_id in start.track.artist_ids:
+            weights[artist_id] += start.weight  # type: ignore[assignment]
+    return [artist for artist, _ in sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))]
+
+
+def _genres_by_weight(starts: Sequence[Start]) -> tuple[str, ...]:
+    weights: dict[str, float] = {}
+    for start in starts:
+        for genre in start.track.genres:
+            weights[genre] = weights.get(genre, 0.0) + start.weight / len(start.track.genres)
+    return tuple(genre for genre, _ in sorted(weights.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def pockets(starts: Sequence[Start], breadth: float, most: int) -> list[tuple[Vector, tuple[Start, ...]]]:
+    """Groups of starts that sound alike, each with its weighted mean direction, the heaviest first.
+
+    At breadth 0 there is one pocket, at 1 up to `most`. Centres are chosen greedily, each the start that is furthest
+    from those chosen, by weight (Gonzalez, Clustering to minimize the maximum intercluster distance, 1985).
+    """
+    placed = [(start, start.vector) for start in starts if start.vector is not None]
+    if not placed:
+        return []
+    vectors = np.stack([vector for _, vector in placed if vector is not None])
+    weights = np.array([start.weight for start, _ in placed], dtype=np.float32)
+    nearest = _assign(vectors, weights, 1 + round(breadth * (most - 1)))
+    groups = []
+    for centre in np.unique(nearest):
+        members = nearest == centre
+        mean = (vectors[members] * weights[members, None]).sum(axis=0)
+        length = float(np.linalg.norm(mean))
+        if length > 0:
+            chosen = tuple(start for (start, _), inside in zip(placed, members, strict=True) if inside)
+            groups.append((float(weights[members].sum()), (mean / length).astype(np.float32), chosen))
+    groups.sort(key=lambda group: (-group[0], group[2][0].track.track_id))
+    return [(direction, chosen) for _, direction, chosen in groups]
+
+
+def _assign(vectors: Vector, weights: Vector, count: int) -> np.ndarray:
+    centres = [int(np.argmax(weights))]
+    closest = vectors @ vectors[centres[0]]
+    while len(centres) < min(count, len(vectors)):
+        distance = (1 - closest) * weights
+        furthest = int(np.argmax(distance))
+        if distance[furthest] <= 1e-6:
+            break
+        centres.append(furthest)
+        closest = np.maximum(closest, vectors @ vectors[furthest])
+    assigned: np.ndarray = np.argmax(vectors @ vectors[centres].T, axis=1)
+    return assigned

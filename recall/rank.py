@@ -1,0 +1,26 @@
+"""The order of candidates for this person, now."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+from recall.merge import Merged
+from recall.session import Mood, forces_on
+from recall.tracks import IndexedTrack
+
+
+def rank(candidates: Sequence[Merged], indexed: Mapping[str, IndexedTrack], felt: Mood) -> list[Merged]:
+    """The candidates with the session's terms added to their scores, best first, ties by track id."""
+    terms = forces_on([indexed.get(one.track.track_id) or IndexedTrack(one.track) for one in candidates], felt)
+    ranked = [
+        dataclasses.replace(one, contributions={**one.contributions, **added})
+        for one, added in zip(candidates, terms, strict=True)
+    ]
+    return sorted(ranked, key=_best_first)
+
+
+def _best_first(one: Merged) -> tuple[bool, float, str]:
+    score = one.score
+    return not math.isfinite(score), -score, one.track.track_id

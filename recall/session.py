@@ -1,0 +1,114 @@
+"""What a listener just did, and how it moves tracks: near what was finished rises, near what was skipped sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack
+from topics.records import Listen
+
+EVENTS_MAX = 50
+# How much of its weight an event keeps when another comes after it.
+FADE = 0.9
+SKIP_MS = 30_000
+# Cosines below are no likeness: EmbeatMLP puts most pairs of tracks there.
+UNLIKE = 0.5
+ATTRACTION, REPULSION = 0.3, 0.6
+SAME_ARTIST = 0.35
+
+_LIKING = {"like": 1.0, "save": 1.0, "repeat": 1.0, "add_to_playlist": 1.0, "dislike": -1.0}
+
+
+def verdict(event: Listen) -> float:
+    """How an event speaks for its track, -1..1: a skip the sooner the worse, a play by the share that was heard.
+
+    `played_ms` `None` is the end of a play and the start of a skip. A skip after `SKIP_MS` says nothing.
+    """
+    if event.kind == "skip":
+        return -max(0.0, 1.0 - (event.played_ms or 0) / SKIP_MS)
+    if event.kind == "play":
+        if event.played_ms is None or not event.duration_ms:
+            return 1.0 if event.played_ms is None or event.played_ms >= SKIP_MS else 0.0
+        return min(1.0, event.played_ms / event.duration_ms)
+    return _LIKING.get(event.kind, 0.0)
+
+
+@dataclass(frozen=True)
+class Mood:
+    """The session as forces: unit vectors with their pull (> 0) or push (< 0), and the artists pushed away.
+
+    Attributes:
+        vectors: (N, 64) float32.
+        forces: (N,) float32 in -1..1, faded by what came after.
+        artists: artist id -> push, < 0.
+        titles: title of each of the N tracks.
+    """
+
+    vectors: NDArray[np.float32]
+    forces: NDArray[np.float32]
+    artists: Mapping[str, float]
+    titles: tuple[str, ...]
+
+
+def merged_session(stored: Sequence[Listen], given: Sequence[Listen]) -> list[Listen]:
+    """The stored events, then those that only the caller has, the latest last, each event once."""
+    events = {event.event_id: event for event in (*stored, *given)}
+    return list(events.values())[-EVENTS_MAX:]
+
+
+def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
+    """The forces of a session; tracks that are not in the catalogue, and events that say nothing, exert none."""
+    vectors, forces, titles = [], [], []
+    artists: dict[str, float] = {}
+    strength = 1.0
+    for event in reversed(session):
+        indexed = known.get(event.track_id or "")
+        force = strength * verdict(event)
+        if event.kind in ("play", "skip"):
+            strength *= FADE
+        if indexed is None or force == 0:
+            continue
+        if force < 0:
+            _push(artists, indexed.track, force)
+        if (vector := indexed.vectors.get(ACOUSTIC)) is not None:
+            vectors.append(vector)
+            forces.append(force)
+            titles.append(indexed.track.title)
+    stacked = np.stack(vectors) if vectors else np.zeros((0, 64), np.float32)
+    return Mood(stacked, np.array(forces, np.float32), artists, tuple(titles))
+
+
+def _push(artists: dict[str, float], track: CataloguedTrack, force: float) -> None:
+    for artist_id in track.artist_ids:
+        artists[artist_id] = max(-1.0, artists.get(artist_id, 0.0) + force)
+
+
+def forces_on(candidates: Sequence[IndexedTrack], felt: Mood) -> list[dict[str, float]]:
+    """What the session adds to each candidate's score: `session_finished` >= 0, `session_skipped` <= 0, where not 0."""
+    pulls, pushes = _by_likeness(candidates, felt)
+    terms = []
+    for candidate, pull, push in zip(candidates, pulls, pushes, strict=True):
+        artist = min((felt.artists.get(artist_id, 0.0) for artist_id in candidate.track.artist_ids), default=0.0)
+        away = REPULSION * float(push) + SAME_ARTIST * artist
+        near = ATTRACTION * float(pull)
+        terms.append({name: term for name, term in (("session_finished", near), ("session_skipped", away)) if term})
+    return terms
+
+
+def _by_likeness(candidates: Sequence[IndexedTrack], felt: Mood) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The strongest pull and the strongest push on each candidate: likeness times force."""
+    nothing = np.zeros(len(candidates), np.float32)
+    placed = [(row, vector) for row, one in enumerate(candidates) if (vector := one.vectors.get(ACOUSTIC)) is not None]
+    if not placed or not len(felt.forces):
+        return nothing, nothing
+    likeness = np.clip((np.stack([vector for _, vector in placed]) @ felt.vectors.T - UNLIKE) / (1 - UNLIKE), 0, 1)
+    moved = likeness * felt.forces
+    rows = [row for row, _ in placed]
+    pulls, pushes = nothing.copy(), nothing.copy()
+    pulls[rows] = np.maximum(moved.max(axis=1), 0)
+    pushes[rows] = np.minimum(moved.min(axis=1), 0)
+    return pulls, pushes

@@ -1,0 +1,54 @@
+"""A track as recall sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from topics.records import ArtistRef, Features
+
+Vector = NDArray[np.float32]
+
+ACOUSTIC = "acoustic"
+
+
+class CataloguedTrack(Struct, frozen=True, array_like=True):
+    """What channels, filters, ranking and answers need of one track.
+
+    `own_genres` are those of the track's own record; `genres` adds those of its artists, without repeats.
+    `added_at_ms` is when the catalogue first held it, `updated_at_ms` its owner's stamp, 0 when there was none.
+    """
+
+    track_id: str
+    title: str
+    artists: tuple[ArtistRef, ...] = ()
+    album_id: str | None = None
+    album_name: str | None = None
+    release_date: str | None = None
+    isrc: str | None = None
+    duration_ms: int | None = None
+    popularity: float | None = None
+    explicit: bool | None = None
+    markets: tuple[str, ...] | None = None
+    own_genres: tuple[str, ...] = ()
+    genres: tuple[str, ...] = ()
+    features: Features | None = None
+    updated_at_ms: int = 0
+    added_at_ms: int = 0
+
+    @property
+    def artist_ids(self) -> tuple[str, ...]:
+        """The known ids of its artists, in billing order."""
+        return tuple(artist.artist_id for artist in self.artists if artist.artist_id is not None)
+
+
+@dataclass(frozen=True)
+class IndexedTrack:
+    """A track with its vectors by name, each (64,) float32 of L2 norm 1; no vector where features are unknown."""
+
+    track: CataloguedTrack
+    vectors: Mapping[str, Vector] = field(default_factory=dict)

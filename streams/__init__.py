@@ -1,0 +1,1 @@
+"""What runs: Faust agents, Redis state, embedded parts and the command line."""

@@ -1,0 +1,1 @@
+"""What reacts to an event, one agent a file."""

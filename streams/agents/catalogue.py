@@ -1,0 +1,187 @@
+"""What a change of the catalogue does: tracks are embedded and indexed, artists lend them their genres."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from recall.index.protocol import TrackFilter, TrackIndex
+from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack
+from streams.delivery import Received, Refusal
+from topics.records import Artist, Features, Playlist, Track
+
+# Tracks of one artist whose genres follow the artist's record.
+ARTIST_TRACKS_MAX = 10_000
+
+
+class Embedder(Protocol):
+    """Turns audio features into vectors."""
+
+    def can_embed(self, features: Features) -> bool:
+        """Whether enough is known."""
+
+    def embed(self, features: Sequence[Features]) -> NDArray[np.float32]:
+        """(B, 64) float32, each row of L2 norm 1."""
+
+
+class CatalogueStore(Protocol):
+    """Artists and playlists, which are no tracks and have no vectors."""
+
+    async def artists(self, artist_ids: Sequence[str]) -> Mapping[str, Artist]:
+        """Those that are known, by id."""
+
+    async def put_artists(self, artists: Sequence[Artist]) -> None:
+        """Keep them; an older stamp never overwrites a newer one."""
+
+    async def withdraw_artists(self, artist_ids: Sequence[str]) -> None:
+        """Forget them."""
+
+    async def put_playlists(self, playlists: Sequence[Playlist]) -> None:
+        """Keep them; an older stamp never overwrites a newer one."""
+
+    async def withdraw_playlists(self, playlist_ids: Sequence[str]) -> None:
+        """Forget them."""
+
+
+class CatalogueEffects:
+    """Applies catalogue records to the index and the store; applying a record again changes nothing."""
+
+    def __init__(self, index: TrackIndex, store: CatalogueStore, embedder: Embedder) -> None:
+        self._index = index
+        self._store = store
+        self._embedder = embedder
+        # Reading a track and writing it back is one step for this process, whichever of its agents does so.
+        self._writing = asyncio.Lock()
+
+    async def apply_tracks(self, batch: Sequence[Received[Track]]) -> Sequence[Refusal]:
+        """Embed and index, or withdraw. What two records of a batch say of one track, the later says."""
+        withdrawn, wanted = final_states(batch)
+        async with self._writing:
+            if withdrawn:
+                await self._index.withdraw(sorted(withdrawn))
+            if wanted:
+                await self._put_tracks(list(wanted.values()))
+        return ()
+
+    async def apply_artists(self, batch: Sequence[Received[Artist]]) -> Sequence[Refusal]:
+        """Keep the artists, then give their genres to those of their tracks that are there already."""
+        withdrawn, wanted = final_states(batch)
+        await self._store.withdraw_artists(sorted(withdrawn))
+        await self._store.put_artists([one.record for one in wanted.values() if one.record is not None])
+        for artist_id in {**dict.fromkeys(sorted(withdrawn)), **wanted}:
+            async with self._writing:
+                await self._refresh_genres(artist_id)
+        return ()
+
+    async def apply_playlists(self, batch: Sequence[Received[Playlist]]) -> Sequence[Refusal]:
+        """Keep the playlists, so that a request can start from one."""
+        withdrawn, wanted = final_states(batch)
+        await self._store.withdraw_playlists(sorted(withdrawn))
+        await self._store.put_playlists([one.record for one in wanted.values() if one.record is not None])
+        return ()
+
+    async def _put_tracks(self, wanted: Sequence[Received[Track]]) -> None:
+        records = [(one.record, one.timestamp_ms) for one in wanted if one.record is not None]
+        known = await self._index.fetch([record.track_id for record, _ in records])
+        artists = await self._artists_of(record for record, _ in records)
+        tracks = [
+            catalogued(record, artists, added_at_ms=old.track.added_at_ms if old else timestamp_ms)
+            for record, timestamp_ms in records
+            for old in (known.get(record.track_id),)
+        ]
+        indexed = self._with_vectors(tracks)
+        await self._index.upsert(indexed)
+        # An artist whose record came meanwhile looked for tracks before these were there.
+        after = await self._artists_of(record for record, _ in records)
+        changed = [(old, new) for old in indexed if (new := with_genres(old.track, after)) is not old.track]
+        await self._index.upsert([IndexedTrack(new, old.vectors) for old, new in changed])
+
+    async def _refresh_genres(self, artist_id: str) -> None:
+        tracks = await self._index.matching(TrackFilter(artists_any=(artist_id,)), ARTIST_TRACKS_MAX)
+        if not tracks:
+            return
+        artists = await self._store.artists(sorted({i for track in tracks for i in track.artist_ids}))
+        changed = {t.track_id: new for t in tracks if (new := with_genres(t, artists)).genres != t.genres}
+        stored = await self._index.fetch(list(changed), with_vectors=True)
+        await self._index.upsert([IndexedTrack(changed[key], one.vectors) for key, one in stored.items()])
+
+    async def _artists_of(self, tracks: Iterable[Track]) -> Mapping[str, Artist]:
+        ids = {artist.artist_id for track in tracks for artist in track.artists if artist.artist_id}
+        return await self._store.artists(sorted(ids)) if ids else {}
+
+    def _with_vectors(self, tracks: Sequence[CataloguedTrack]) -> list[IndexedTrack]:
+        """The tracks with their acoustic vectors; those whose features are unknown without one."""
+        known = [track for track in tracks if track.features and self._embedder.can_embed(track.features)]
+        vectors = self._embedder.embed([track.features for track in known if track.features]) if known else ()
+        by_id = {track.track_id: {ACOUSTIC: vector} for track, vector in zip(known, vectors, strict=True)}
+        return [IndexedTrack(track, by_id.get(track.track_id, {})) for track in tracks]
+
+
+class Stamped(Protocol):
+    """A record with its owner's stamp."""
+
+    @property
+    def updated_at_ms(self) -> int | None:
+        """When its owner changed it last."""
+
+
+S = TypeVar("S", Track, Artist, Playlist)
+
+
+def final_states(batch: Sequence[Received[S]]) -> tuple[set[str], dict[str, Received[S]]]:
+    """Ids that are withdrawn somewhere in the batch, and the record that stands last for each id, if any.
+
+    A record with an older stamp does not replace a newer one, but any record follows a withdrawal.
+    """
+    withdrawn: set[str] = set()
+    standing: dict[str, Received[S]] = {}
+    for one in batch:
+        if one.record is None:
+            withdrawn.add(one.key_text)
+            standing.pop(one.key_text, None)
+        elif not _is_older(one.record, standing.get(one.key_text)):
+            standing[one.key_text] = one
+    return withdrawn, standing
+
+
+def _is_older(record: Stamped, standing: Received[S] | None) -> bool:
+    if standing is None or standing.record is None:
+        return False
+    return 0 < (record.updated_at_ms or 0) < (standing.record.updated_at_ms or 0)
+
+
+def catalogued(record: Track, artists: Mapping[str, Artist], *, added_at_ms: int) -> CataloguedTrack:
+    """The track as recall sees it, with its artists' genres."""
+    album = record.album
+    own_genres = tuple(dict.fromkeys(record.genres or ()))
+    track = CataloguedTrack(
+        track_id=record.track_id,
+        title=record.title,
+        artists=record.artists,
+        album_id=album.album_id if album else None,
+        album_name=album.name if album else None,
+        release_date=album.release_date if album else None,
+        isrc=record.isrc,
+        duration_ms=record.duration_ms,
+        popularity=record.popularity,
+        explicit=record.explicit,
+        markets=record.markets,
+        own_genres=own_genres,
+        genres=own_genres,
+        features=record.features,
+        updated_at_ms=record.updated_at_ms or 0,
+        added_at_ms=added_at_ms,
+    )
+    return with_genres(track, artists)
+
+
+def with_genres(track: CataloguedTrack, artists: Mapping[str, Artist]) -> CataloguedTrack:
+    """The track with its own genres, then those of its artists, each once."""
+    lent = [genre for i in track.artist_ids if i in artists for genre in artists[i].genres or ()]
+    genres = tuple(dict.fromkeys((*track.own_genres, *lent)))
+    return track if genres == track.genres else msgspec.structs.replace(track, genres=genres)

@@ -1,0 +1,293 @@
+"""What a request does: it is answered within its deadline, once, to where it asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from recall.errors import IndexUnavailable, UnknownSeed
+from recall.explain import explain
+from recall.merge import Merged
+from recall.person import Person
+from recall.pipeline import Answer, Recommender
+from streams.delivery import DeadLetters
+from streams.errors import StoreUnavailable
+from streams.replies import ReplyAddress, default_address, reply_address
+from topics.codec import decode, encode
+from topics.errors import RecordRefused
+from topics.records import (
+    ErrorCode,
+    Item,
+    RecommendationReply,
+    RecommendationRequest,
+    Record,
+    ReplyError,
+    Served,
+    ServedItem,
+)
+from topics.specs import SERVED, full_name
+
+log = logging.getLogger(__name__)
+
+DEFAULT_SURFACE = "made_for_you"
+POLICY_VERSION = "rank-fusion-1"
+# What a served item's features are, in this order; a change is a new version.
+FEATURES_VERSION = "1"
+CHANNELS = ("acoustic", "same_artist", "fresh", "genre_popular")
+SESSION_TERMS = ("session_finished", "session_skipped")
+# A request's own clock counts unless it is further off than requests are kept.
+CLOCK_LIMIT_MS = 3_600_000
+# Kept back of the deadline when waiting for events, so that there is time to answer without them.
+RESERVE_S = 0.05
+FIRST_POLL_S, LONGEST_POLL_S = 0.001, 0.01
+
+
+class Listeners(Protocol):
+    """What is known of listeners, and how far their events have counted."""
+
+    async def read_for_answer(self, user_id: str | None, partitions: int) -> tuple[Person, dict[int, int]]:
+        """The person, and the last offset of each partition whose effects are in what was read."""
+
+
+class Producer(Protocol):
+    """Writes to Kafka."""
+
+    async def send(self, topic: str, key: bytes | None, value: bytes, partition: int | None, headers: Any) -> None:
+        """Returns once the broker has acknowledged."""
+
+    async def partitions_of(self, topic: str) -> int:
+        """How many partitions the topic has; 0 when there is no such topic."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that could be read, with where its answer goes and when it is due."""
+
+    request: RecommendationRequest
+    address: ReplyAddress
+    began_s: float
+    deadline_s: float
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was found out for one request."""
+
+    answer: Answer
+    watermark: Mapping[int, int]
+    late: bool
+
+
+# A reply, and what it shows in the terms of its ranking.
+Replied = tuple[RecommendationReply, Sequence[Merged]]
+
+
+@dataclass(frozen=True)
+class RecommendationAgent:
+    """Answers requests.
+
+    Attributes:
+        models: name -> version of every model behind an answer.
+        reply_topics: beginnings of the topics that a request may name for its reply.
+        event_partitions: partitions of listening.events.
+    """
+
+    recommender: Recommender
+    listeners: Listeners
+    producer: Producer
+    dead_letters: DeadLetters
+    models: Mapping[str, str | None]
+    prefix: str
+    reply_topics: Sequence[str]
+    deadline_ms: int
+    event_partitions: int
+
+    async def handle(self, event: Any) -> None:
+        """Answer one request, or say why not; returns once the broker holds the answer."""
+        await self._answered(event, self._reply_to)
+
+    async def shed(self, event: Any) -> None:
+        """Turn a request away, at once."""
+        await self._answered(event, self._overloaded)
+
+    async def _answered(self, event: Any, reply_to: Callable[[Asked], Awaitable[Replied]]) -> None:
+        message = event.message
+        try:
+            asked = await self._admit(message)
+        except RecordRefused as refused:
+            await self.dead_letters.set_aside(message, refused)
+            await self._refuse(message, refused)
+            return
+        reply, shown = await reply_to(asked)
+        took_ms = (time.perf_counter() - asked.began_s) * 1000
+        reply = msgspec.structs.replace(reply, took_ms=round(took_ms, 3))
+        sends = [self._send(asked.address, asked.request.request_id, reply)]
+        if shown:
+            sends.append(self._tell_served(asked.request, shown))
+        await asyncio.gather(*sends)
+
+    async def _admit(self, message: Any) -> Asked:
+        began_s = time.perf_counter()
+        request = decode(message.value, RecommendationRequest)
+        address = reply_address(message.headers or (), allowed=self.reply_topics, prefix=self.prefix)
+        await self._check_exists(address)
+        arrived_ms = int(message.timestamp * 1000)
+        left_s = left_ms(request, arrived_ms, self.deadline_ms, now_ms=int(time.time() * 1000)) / 1000
+        return Asked(request, address, began_s, asyncio.get_running_loop().time() + left_s)
+
+    async def _check_exists(self, address: ReplyAddress) -> None:
+        partitions = await self.producer.partitions_of(address.topic)
+        if partitions <= (address.partition or 0):
+            raise RecordRefused(
+                "reply_refused",
+                f"expected a reply topic and partition that exist, got {address.topic}[{address.partition or 0}] "
+                f"({partitions} partitions)",
+            )
+
+    async def _reply_to(self, asked: Asked) -> Replied:
+        request = asked.request
+        if asyncio.get_running_loop().time() >= asked.deadline_s:
+            return failed(request, "deadline_exceeded", "expected to be read before its deadline, came after it")
+        try:
+            settled = await self._settle(asked)
+        except UnknownSeed as error:
+            return failed(request, "unknown_seed", str(error))
+        except (StoreUnavailable, IndexUnavailable) as error:
+            log.warning("no answer for %s: %s", request.request_id, error)
+            return failed(request, "internal", f"a store is away, try again: {error}")
+        if asyncio.get_running_loop().time() >= asked.deadline_s:
+            return failed(request, "deadline_exceeded", "the answer was not ready before the deadline")
+        return self._reply(request, settled), settled.answer.items
+
+    async def _overloaded(self, asked: Asked) -> Replied:
+        return failed(asked.request, "overloaded", "more requests came than can be answered, ask again later")
+
+    async def _settle(self, asked: Asked) -> Settled:
+        after = {int(partition): offset for partition, offset in (asked.request.after or {}).items()}
+        person, watermark, late = await self._read_listener(asked.request.user_id, after, asked.deadline_s)
+        answer = await self.recommender.answer(
+            asked.request, person, now_ms=int(time.time() * 1000), deadline_s=asked.deadline_s
+        )
+        return Settled(answer, watermark, late)
+
+    async def _read_listener(
+        self, user_id: str | None, after: Mapping[int, int], deadline_s: float
+    ) -> tuple[Person, Mapping[int, int], bool]:
+        """The person once the events up to `after` have counted, and whether that took too long."""
+        loop = asyncio.get_running_loop()
+        reserve_s = min(RESERVE_S, (deadline_s - loop.time()) / 4)
+        pause_s = FIRST_POLL_S
+        while True:
+            person, watermark = await self.listeners.read_for_answer(user_id, self.event_partitions)
+            if all(watermark.get(partition, -1) >= offset for partition, offset in after.items()):
+                return person, watermark, False
+            if loop.time() + pause_s >= deadline_s - reserve_s:
+                return person, watermark, True
+            await asyncio.sleep(pause_s)
+            pause_s = min(1.5 * pause_s, LONGEST_POLL_S)
+
+    def _reply(self, request: RecommendationRequest, settled: Settled) -> RecommendationReply:
+        degraded = (*(("after",) if settled.late else ()), *settled.answer.degraded)
+        return RecommendationReply(
+            request_id=request.request_id,
+            user_id=request.user_id,
+            status="partial" if degraded else "ok",
+            items=tuple(
+                item(position, one, explained=request.explain is not False)
+                for position, one in enumerate(settled.answer.items)
+            ),
+            degraded=degraded,
+            models=dict(self.models),
+            watermark={str(partition): offset for partition, offset in sorted(settled.watermark.items())},
+        )
+
+    async def _refuse(self, message: Any, refused: RecordRefused) -> None:
+        """Tell the sender of an unreadable request, as far as it can be told whom."""
+        try:
+            address = reply_address(message.headers or (), allowed=self.reply_topics, prefix=self.prefix)
+            await self._check_exists(address)
+        except RecordRefused:
+            address = default_address(message.headers or (), self.prefix)
+        request_id = readable_id(message.value)
+        error = ReplyError(code="invalid_request", message=str(refused)[:2000])
+        reply = RecommendationReply(request_id=request_id, user_id=None, status="error", error=error)
+        await self._send(address, request_id, reply)
+
+    async def _send(self, address: ReplyAddress, request_id: str | None, reply: Record) -> None:
+        key = request_id.encode() if request_id is not None else None
+        await self.producer.send(address.topic, key, encode(reply), address.partition, list(address.headers))
+
+    async def _tell_served(self, request: RecommendationRequest, shown: Sequence[Merged]) -> None:
+        served = Served(
+            request_id=request.request_id,
+            user_id=request.user_id,
+            surface=request.surface or DEFAULT_SURFACE,
+            served_at_ms=int(time.time() * 1000),
+            policy_version=POLICY_VERSION,
+            items=tuple(impression(position, one) for position, one in enumerate(shown)),
+        )
+        key = (request.user_id or request.request_id).encode()
+        await self.producer.send(full_name(SERVED, self.prefix), key, encode(served), None, [])
+
+
+def left_ms(request: RecommendationRequest, arrived_ms: int, default_ms: int, *, now_ms: int) -> int:
+    """How long the answer is still worth something, from the caller's own clock unless that is hours off."""
+    sent_ms = request.sent_at_ms
+    if sent_ms is None or abs(sent_ms - arrived_ms) > CLOCK_LIMIT_MS:
+        sent_ms = arrived_ms
+    return sent_ms + (request.deadline_ms or default_ms) - now_ms
+
+
+def failed(request: RecommendationRequest, code: ErrorCode, message: str) -> Replied:
+    """An answer without a list."""
+    reply = RecommendationReply(
+        request_id=request.request_id,
+        user_id=request.user_id,
+        status="error",
+        error=ReplyError(code=code, message=message),
+    )
+    return reply, ()
+
+
+def item(position: int, one: Merged, *, explained: bool) -> Item:
+    """One line of the answer."""
+    return Item(
+        position=position,
+        track_id=one.track.track_id,
+        title=one.track.title,
+        artists=one.track.artists,
+        score=round(one.score, 6),
+        channels=dict(one.ranks),
+        why=explain(one) if explained else None,
+    )
+
+
+def impression(position: int, one: Merged) -> ServedItem:
+    """What a reward model needs of one line: reciprocal ranks by channel, then the session's terms."""
+    ranks = [1 / (1 + one.ranks[name]) if name in one.ranks else 0.0 for name in CHANNELS]
+    return ServedItem(
+        track_id=one.track.track_id,
+        position=position,
+        explored=False,
+        propensity=None,
+        features=(*ranks, *(one.contributions.get(name, 0.0) for name in SESSION_TERMS)),
+        feature_names_version=FEATURES_VERSION,
+    )
+
+
+class _OnlyId(msgspec.Struct):
+    request_id: str
+
+
+def readable_id(value: bytes | None) -> str | None:
+    """The request id of a request that cannot be read otherwise, if that much can be read."""
+    try:
+        return msgspec.json.decode(value or b"", type=_OnlyId).request_id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,279 @@
+"""How a record is read, retried, set aside and acknowledged: stated once, used by every agent.
+
+A record is acknowledged only after its effect is durable. What can never be applied goes to `<topic>.dead`, byte for
+byte, and is acknowledged only after the broker holds it there. While a store is away the batch is retried in place;
+anything else raises, which ends the worker: started anew, it resumes at the first record without an acknowledgement.
+So records come at least once, in the order of their partition, and every effect must be idempotent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from recall.errors import IndexUnavailable
+from streams.errors import DeliveryStuck, StoreUnavailable
+from topics.codec import decode, require_key
+from topics.errors import RecordRefused
+from topics.records import Record
+from topics.specs import TopicSpec, dead_letters_of, full_name
+
+R = TypeVar("R", bound=Record)
+log = logging.getLogger(__name__)
+
+TRANSIENT = (StoreUnavailable, IndexUnavailable)
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 2.0
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True)
+class Received(Generic[R]):
+    """One record with where it came from. `record` is `None` for a withdrawal (a null value)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    headers: Headers
+    record: R | None
+
+    @property
+    def key_text(self) -> str:
+        """The key as the id that it is."""
+        return (self.key or b"").decode()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A record that passed the edge and still cannot be applied: where it is in the batch, and why."""
+
+    index: int
+    refused: RecordRefused
+
+
+ApplyBatch = Callable[[Sequence[Received[R]]], Awaitable[Sequence[Refusal]]]
+Produce = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Edge(Generic[R]):
+    """What a topic lets in.
+
+    Attributes:
+        spec: the topic.
+        key_of: the id that must be the key; `None` lets any key in.
+        allow_null: whether a null value means a withdrawal.
+    """
+
+    spec: TopicSpec
+    record_type: type[R]
+    key_of: Callable[[R], str] | None
+    allow_null: bool = False
+
+    def admit(self, event: Any) -> Received[R]:
+        """The event as a record.
+
+        Raises:
+            RecordRefused: it can never be applied.
+        """
+        message = event.message
+        record = None if message.value is None and self.allow_null else decode(message.value, self.record_type)
+        if record is None:
+            _require_id(message.key)
+        elif self.key_of is not None:
+            require_key(message.key, self.key_of(record))
+        return Received(
+            message.topic,
+            message.partition,
+            message.offset,
+            int(message.timestamp * 1000),
+            message.key,
+            message.headers or (),
+            record,
+        )
+
+
+def _require_id(key: bytes | None) -> None:
+    if not key:
+        raise RecordRefused("wrong_key", "expected the id of what is withdrawn as key, got none")
+    try:
+        key.decode()
+    except UnicodeDecodeError as error:
+        raise RecordRefused("wrong_key", f"expected a key in UTF-8, got {key[:80]!r}") from error
+
+
+class DeadLetters:
+    """Where the records of one topic go that can never be applied."""
+
+    def __init__(self, produce: Produce, spec: TopicSpec, prefix: str) -> None:
+        """`produce(topic, key, value, partition, headers)` returns once the broker has acknowledged."""
+        self._produce = produce
+        self._topic = full_name(dead_letters_of(spec), prefix)
+
+    async def set_aside(self, message: Any, refused: RecordRefused) -> None:
+        """Keep the record as it came, with the reason; returns once the broker holds it."""
+        headers = [
+            *(message.headers or ()),
+            ("dead_reason", refused.reason.encode()),
+            ("dead_message", str(refused)[:2000].encode(errors="replace")),
+            ("dead_topic", message.topic.encode()),
+            ("dead_partition", str(message.partition).encode()),
+            ("dead_offset", str(message.offset).encode()),
+            ("dead_at_ms", str(int(time.time() * 1000)).encode()),
+        ]
+        log.warning("set aside %s[%s]@%s: %s", message.topic, message.partition, message.offset, refused.reason)
+        await self._produce(self._topic, message.key, message.value, None, headers)
+
+
+async def batches(stream: Any, batch_max: int) -> AsyncIterator[list[Any]]:
+    """What is there, up to `batch_max` events at once: a lone record waits for nothing.
+
+    Reading goes on while a batch is being applied, at most one batch ahead. Ends with the stream.
+    """
+    waiting: asyncio.Queue[Any] = asyncio.Queue(maxsize=batch_max)
+    reader = asyncio.ensure_future(_read(stream, waiting))
+    try:
+        while (event := await waiting.get()) is not _END:
+            batch = [event]
+            while len(batch) < batch_max and not waiting.empty():
+                batch.append(waiting.get_nowait())
+            ended = batch[-1] is _END
+            yield batch[:-1] if ended else batch
+            if ended:
+                break
+        await reader
+    finally:
+        reader.cancel()
+
+
+_END = object()
+
+
+async def _read(stream: Any, waiting: asyncio.Queue[Any]) -> None:
+    try:
+        async for event in stream.noack().events():
+            await waiting.put(event)
+    except Exception:
+        await waiting.put(_END)
+        raise
+    await waiting.put(_END)
+
+
+@dataclass(frozen=True)
+class BatchDelivery(Generic[R]):
+    """Applies a topic's records batch by batch, in order."""
+
+    edge: Edge[R]
+    apply: ApplyBatch[R]
+    dead_letters: DeadLetters
+    batch_max: int
+    retry_s: float
+
+    async def run(self, stream: Any) -> None:
+        """Deliver until the stream ends. Raises whatever is neither permanent nor passing."""
+        async for events in batches(stream, self.batch_max):
+            await self.deliver(events)
+            for event in events:
+                event.ack()
+
+    async def deliver(self, events: Sequence[Any]) -> None:
+        """Apply what can be applied, set aside the rest; returns once all of it is durable."""
+        admitted: list[tuple[Any, Received[R]]] = []
+        for event in events:
+            try:
+                admitted.append((event, self.edge.admit(event)))
+            except RecordRefused as refused:
+                await self.dead_letters.set_aside(event.message, refused)
+        if not admitted:
+            return
+        received = [one for _, one in admitted]
+        for refusal in await retried(lambda: self.apply(received), self.retry_s):
+            await self.dead_letters.set_aside(admitted[refusal.index][0].message, refusal.refused)
+
+
+T = TypeVar("T")
+
+
+async def retried(step: Callable[[], Awaitable[T]], within_s: float) -> T:
+    """The step's value, trying again while a store is away.
+
+    Raises:
+        DeliveryStuck: it still is after `within_s` seconds.
+    """
+    deadline = time.monotonic() + within_s
+    pause_s = FIRST_RETRY_S
+    while True:
+        try:
+            return await step()
+        except TRANSIENT as error:
+            if time.monotonic() + pause_s > deadline:
+                raise DeliveryStuck(f"gave up after {within_s:g} s: {error}") from error
+            log.warning("trying again in %.2f s: %s", pause_s, error)
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+
+
+@dataclass
+class Waiting:
+    """An event that has come, and whether it is done with."""
+
+    event: Any
+    done: bool = False
+
+
+@dataclass
+class ConcurrentDelivery:
+    """Handles events at once, up to `in_flight`, and acknowledges them in the order they came.
+
+    A partition's committed offset covers all before it, so an event is acknowledged only after those before it. More
+    than `waiting_max` waiting is overload: the oldest is given to `shed`, because it is the least likely to be still
+    worth an answer.
+    """
+
+    handle: Callable[[Any], Awaitable[None]]
+    shed: Callable[[Any], Awaitable[None]]
+    in_flight: int
+    waiting_max: int
+
+    async def run(self, stream: Any) -> None:
+        """Deliver until the stream ends. Raises what `handle` raises."""
+        arrived: deque[Waiting] = deque()
+        waiting: deque[Waiting] = deque()
+        working = 0
+
+        def settle(one: Waiting) -> None:
+            one.done = True
+            while arrived and arrived[0].done:
+                arrived.popleft().event.ack()
+
+        async def turn_away(one: Waiting) -> None:
+            await self.shed(one.event)
+            settle(one)
+
+        async def work(one: Waiting) -> None:
+            nonlocal working
+            await self.handle(one.event)
+            working -= 1
+            settle(one)
+            start_next()
+
+        def start_next() -> None:
+            nonlocal working
+            while waiting and working < self.in_flight:
+                working += 1
+                tasks.create_task(work(waiting.popleft()))
+
+        async with asyncio.TaskGroup() as tasks:
+            async for event in stream.noack().events():
+                one = Waiting(event)
+                arrived.append(one)
+                waiting.append(one)
+                if len(waiting) > self.waiting_max:
+                    tasks.create_task(turn_away(waiting.popleft()))
+                start_next()

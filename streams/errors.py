@@ -1,0 +1,19 @@
+"""What a running installation can fail at."""
+
+from __future__ import annotations
+
+
+class StreamError(Exception):
+    """Root of everything this layer raises."""
+
+
+class SettingInvalid(StreamError):
+    """A setting in the environment cannot be used; the message names it."""
+
+
+class StoreUnavailable(StreamError):
+    """Redis did not answer, or refused; worth trying again."""
+
+
+class DeliveryStuck(StreamError):
+    """A record could not be applied within the time allowed for retries; the worker must not go on."""

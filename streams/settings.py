@@ -1,0 +1,118 @@
+"""Every setting there is: one frozen object, read once from the environment.
+
+Each field is set by `THROUGHBEAT_` and its name in capitals, e.g. `THROUGHBEAT_KAFKA_URL`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from streams.errors import SettingInvalid
+
+PREFIX = "THROUGHBEAT_"
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What an installation may decide.
+
+    Attributes:
+        kafka_url: bootstrap servers, `host:port[,host:port]`.
+        kafka_security_protocol: how to talk to the brokers; the four settings after it go with it.
+        redis_url: `redis://`, `rediss://` or `unix://` URL of Redis or Valkey.
+        qdrant_url: URL of a Qdrant server; empty = Qdrant Edge inside the worker, in `data_dir`.
+        data_dir: where the embedded parts keep their data, and the worker its index.
+        topic_prefix: name of the installation, put before every topic and every Redis key.
+        embeat_mlp_checkpoint: weights that embed tracks; empty = those that ship with the project.
+        replication: copies of each partition that Kafka keeps.
+        partitions: partitions of each topic; 0 = the contract's own numbers.
+        reply_topics: prefixes of the topics that a request may name for its reply, comma-separated.
+        person_heard_max: tracks remembered as heard, the oldest forgotten first; the largest part of a person's memory.
+        person_rated_max: likes, dislikes, saves, blocks and follows remembered, each.
+        popularity_half_life_days: after how long a play counts half.
+        popularity_max: tracks whose plays are counted, per partition; the least played are forgotten first.
+        deadline_ms: of a request that names none.
+        requests_in_flight: requests answered at once; those beyond wait.
+        requests_waiting: requests that may wait; beyond it the oldest are answered `overloaded`.
+        retry_s: how long a record is retried while a store is away, before the worker ends and is started anew.
+        optimise_above: tracks outside the search graph from which the embedded index is optimised.
+    """
+
+    kafka_url: str = "127.0.0.1:9092"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: str = ""
+    kafka_ca_file: str = ""
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    qdrant_url: str = ""
+    qdrant_api_key: str = ""
+    data_dir: Path = Path(".throughbeat")
+    topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=64)] = ""
+    embeat_mlp_checkpoint: str = ""
+    replication: Count = 1
+    partitions: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    reply_topics: str = "recommendation.replies"
+    person_heard_max: Count = 2_000
+    person_rated_max: Count = 1_000
+    popularity_half_life_days: Seconds = 90.0
+    popularity_max: Count = 250_000
+    deadline_ms: Annotated[int, Meta(ge=1, le=600_000)] = 1_000
+    requests_in_flight: Count = 64
+    requests_waiting: Count = 512
+    retry_s: Seconds = 30.0
+    optimise_above: Count = 50_000
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __repr__(self) -> str:
+        """The settings without their secrets."""
+        shown = {name: _shown(name, getattr(self, name)) for name in self.__struct_fields__}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+SECRETS = frozenset({"kafka_password", "qdrant_api_key"})
+
+
+def _shown(name: str, value: object) -> object:
+    if name in SECRETS and value:
+        return "***"
+    if name == "redis_url" and "@" in str(value):
+        scheme, _, rest = str(value).partition("://")
+        return f"{scheme}://***@{rest.rpartition('@')[2]}"
+    return value
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def read_settings(environment: Mapping[str, str], **overrides: object) -> Settings:
+    """Settings from the environment; `overrides` (a command's options) win.
+
+    Raises:
+        SettingInvalid: a value is out of range or of the wrong kind; one sentence says which variable and why.
+    """
+    given: dict[str, object] = {
+        name: environment[variable(name)] for name in Settings.__struct_fields__ if environment.get(variable(name))
+    }
+    given |= {name: value for name, value in overrides.items() if value is not None}
+    for name, value in given.items():
+        try:
+            msgspec.convert({name: value}, Settings, strict=False, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            raise SettingInvalid(f"{variable(name)}: {error}") from None
+    return msgspec.convert(given, Settings, strict=False, dec_hook=_path)
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"no setting of type {kind}")

@@ -1,0 +1,129 @@
+"""One worker process: the apps of its roles, what they share, and how it ends.
+
+A role is a consumer group of its own. An agent that raises ends the process with exit code 1; whatever started it
+starts it anew, and it resumes at the first record that was not acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from streams.errors import SettingInvalid, StreamError
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Role = Literal["catalogue", "listening", "recommendations"]
+ROLES: tuple[Role, ...] = ("catalogue", "listening", "recommendations")
+# Both hold the embedded index, which has one owner.
+INDEX_ROLES: frozenset[Role] = frozenset({"catalogue", "recommendations"})
+
+
+class WorkerEnded(StreamError):
+    """A worker stopped by itself; the message says why."""
+
+
+@dataclass
+class Parts:
+    """What a worker runs.
+
+    Attributes:
+        apps: one Faust app a role.
+        background: what runs beside them for as long as they do.
+    """
+
+    apps: list[Any] = field(default_factory=list)
+    background: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+Assemble = Callable[[Settings, Sequence[Role], AsyncExitStack], Awaitable[Parts]]
+
+
+def check_roles(roles: Sequence[Role], settings: Settings) -> None:
+    """Refuse a split of roles that the embedded index cannot serve.
+
+    Raises:
+        SettingInvalid: says which roles belong together and what else would help.
+    """
+    held = INDEX_ROLES & set(roles)
+    if held and held != INDEX_ROLES and not settings.qdrant_url:
+        raise SettingInvalid(
+            "expected the roles catalogue and recommendations in one worker, because the embedded index has one owner; "
+            "run --roles catalogue,recommendations, or name a Qdrant server in THROUGHBEAT_QDRANT_URL"
+        )
+
+
+async def run_worker(
+    settings: Settings, roles: Sequence[Role], assemble: Assemble, on_ready: Callable[[], None] = lambda: None
+) -> None:
+    """Run until SIGTERM or SIGINT, then acknowledge what is done and leave.
+
+    Args:
+        settings: the installation's.
+        roles: what this process does.
+        assemble: builds the parts; what it opens goes on the exit stack, and is closed after the apps have stopped.
+        on_ready: called once every app has its partitions.
+
+    Raises:
+        WorkerEnded: an agent or a background task ended; its cause is chained.
+    """
+    check_roles(roles, settings)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with AsyncExitStack() as opened:
+        parts = await assemble(settings, roles, opened)
+        assigned = [_assigned(app) for app in parts.apps]
+        tasks = [asyncio.create_task(_crashed(app)) for app in parts.apps]
+        try:
+            await asyncio.gather(*(app.start() for app in parts.apps))
+            tasks += [asyncio.create_task(_keep(step)) for step in parts.background]
+            tasks.append(asyncio.create_task(_announce(assigned, on_ready)))
+            await _until(stopping, tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(app.stop() for app in parts.apps), return_exceptions=True)
+
+
+def _assigned(app: Any) -> asyncio.Event:
+    event = asyncio.Event()
+
+    async def complete(*_: Any, **__: Any) -> None:
+        event.set()
+
+    app.on_rebalance_complete.connect(complete, weak=False)
+    return event
+
+
+async def _announce(assigned: Sequence[asyncio.Event], on_ready: Callable[[], None]) -> None:
+    for event in assigned:
+        await event.wait()
+    on_ready()
+    await asyncio.Event().wait()
+
+
+async def _crashed(app: Any) -> None:
+    while not app.crashed:
+        await asyncio.sleep(0.05)
+    raise WorkerEnded(f"{app.conf.id} ended: {app.crash_reason!r}") from app.crash_reason
+
+
+async def _keep(step: Callable[[], Awaitable[None]]) -> None:
+    await step()
+    raise WorkerEnded(f"{step!r} ended")
+
+
+async def _until(stopping: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
+    stop = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    for task in done - {stop}:
+        task.result()

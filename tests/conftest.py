@@ -1,0 +1,23 @@
+"""Real parts for the tests that need them: one Kafka and one Redis a test session, a new installation prefix a test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from streams.embedded.stack import RunningStack, running_stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Kafka and Redis, started once; a test that kills a part uses a stack of its own."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A name of an installation that no other test uses."""
+    return f"t{uuid.uuid4().hex[:10]}"

@@ -1,0 +1,65 @@
+"""A worker with one agent, run as a process by the delivery tests: it counts what it applies, and can be told to die.
+
+    python -m tests.integration.agent_process BOOTSTRAP PREFIX OUTPUT [POISON]
+
+Each applied event id is appended to OUTPUT. An event whose track is POISON raises, unless OUTPUT.cured exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from streams.app import add_agent, create_app
+from streams.delivery import BatchDelivery, DeadLetters, Edge, Received, Refusal
+from streams.errors import StoreUnavailable
+from streams.produce import FaustProducer
+from streams.settings import Settings
+from streams.worker import Parts, Role, run_worker
+from topics.errors import RecordRefused
+from topics.records import Listen
+from topics.specs import LISTENING_EVENTS
+
+
+class Poisoned(Exception):
+    pass
+
+
+class Effects:
+    def __init__(self, output: Path, poison: str) -> None:
+        self._output = output
+        self._poison = poison
+        self._away = 3
+
+    async def apply(self, batch: Sequence[Received[Listen]]) -> Sequence[Refusal]:
+        refusals = []
+        for index, one in enumerate(batch):
+            assert one.record is not None
+            if one.record.track_id == self._poison and not self._output.with_suffix(".cured").exists():
+                raise Poisoned(one.record.event_id)
+            if one.record.track_id == "away" and self._away > 0:
+                self._away -= 1
+                raise StoreUnavailable("gone for a moment")
+            if one.record.track_id == "refused":
+                refusals.append(Refusal(index, RecordRefused("refused", "not this one")))
+                continue
+            with self._output.open("a") as lines:
+                lines.write(f"{one.record.event_id}\n")
+        return refusals
+
+
+async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Parts:
+    app = create_app(settings, "listening")
+    dead = DeadLetters(FaustProducer(app).send, LISTENING_EVENTS, settings.topic_prefix)
+    effects = Effects(Path(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "")
+    edge = Edge(LISTENING_EVENTS, Listen, lambda listen: listen.user_id)
+    delivery = BatchDelivery(edge, effects.apply, dead, batch_max=1, retry_s=10)
+    add_agent(app, LISTENING_EVENTS, settings.topic_prefix, delivery.run)
+    return Parts([app])
+
+
+if __name__ == "__main__":
+    asyncio.run(run_worker(Settings(kafka_url=sys.argv[1], topic_prefix=sys.argv[2]), ["listening"], assemble))

@@ -1,0 +1,126 @@
+"""What is promised of delivery, on a real broker and a worker that is a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from streams.embedded.stack import RunningStack
+from topics.specs import ALL, LISTENING_EVENTS, dead_letters_of, full_name
+
+
+def eventually(true: Callable[[], bool], within_s: float = 30.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.05)
+
+
+class Installation:
+    def __init__(self, stack: RunningStack, prefix: str, output: Path) -> None:
+        self.bootstrap, self.prefix, self.output = stack.kafka_bootstrap, prefix, output
+        self.topic = full_name(LISTENING_EVENTS, prefix)
+        specs = [NewTopic(full_name(s, prefix), s.partitions, 1, topic_configs=s.config) for s in ALL]
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        admin.create_topics(specs)
+        admin.close()
+        self.producer = KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=2_000_000)
+
+    def send(self, value: bytes | None, key: bytes = b"u", headers: list[tuple[str, bytes]] | None = None) -> None:
+        self.producer.send(self.topic, value, key, headers or [], partition=0).get(10)
+
+    def play(self, event_id: str, track_id: str = "t", user_id: str = "u") -> None:
+        event = {"event_id": event_id, "user_id": user_id, "track_id": track_id, "kind": "play", "occurred_at_ms": 1}
+        self.send(json.dumps(event).encode())
+
+    def applied(self) -> list[str]:
+        return self.output.read_text().split() if self.output.exists() else []
+
+    def dead(self, count: int) -> list[object]:
+        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, consumer_timeout_ms=15_000)
+        consumer.assign([TopicPartition(full_name(dead_letters_of(LISTENING_EVENTS), self.prefix), 0)])
+        consumer.seek_to_beginning()
+        letters = [letter for letter, _ in zip(consumer, range(count), strict=False)]
+        consumer.close()
+        return letters
+
+    @contextmanager
+    def worker(self, poison: str = "") -> Iterator[subprocess.Popen[bytes]]:
+        command = [sys.executable, "-m", "tests.integration.agent_process", self.bootstrap, self.prefix]
+        log = self.output.with_suffix(".log").open("ab")
+        process = subprocess.Popen([*command, str(self.output), poison], stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture
+def here(stack: RunningStack, prefix: str, tmp_path: Path) -> Installation:
+    return Installation(stack, prefix, tmp_path / "applied")
+
+
+def test_agent_that_raises_resumes_at_that_record_after_the_restart(here: Installation) -> None:
+    for number in range(8):
+        here.play(f"e{number}", "poison" if number == 3 else "t")
+    with here.worker("poison") as first:
+        assert first.wait(60) == 1
+    assert here.applied() == ["e0", "e1", "e2"]
+    here.output.with_suffix(".cured").touch()
+    with here.worker("poison"):
+        eventually(lambda: len(here.applied()) >= 8)
+    # The commit may be behind what was applied, never ahead: nothing is missing, and the order holds.
+    assert list(dict.fromkeys(here.applied())) == [f"e{number}" for number in range(8)]
+    assert here.applied()[-5:] == ["e3", "e4", "e5", "e6", "e7"]
+
+
+def test_what_cannot_be_applied_is_set_aside_byte_for_byte_and_the_partition_goes_on(here: Installation) -> None:
+    nested = b'{"unknown": ' + b"[" * 100_000
+    bad = [b"", b"{}", b"\xff\xfe not json", nested, b'{"event_id": NaN}', b"x" * 1_000_000]
+    for value in bad:
+        here.send(value, headers=[("trace", b"\x00\xff"), ("trace", b"again")])
+    here.send(None)
+    here.play("good")
+    here.play("of-another", user_id="v")
+    here.play("refused", "refused")
+    here.play("last")
+    with here.worker():
+        eventually(lambda: "last" in here.applied())
+        letters = here.dead(9)
+    assert [letter.value for letter in letters[:6]] == bad
+    reasons = b"undecodable invalid undecodable undecodable undecodable undecodable null_value wrong_key refused"
+    assert [dict(letter.headers)["dead_reason"] for letter in letters] == reasons.split()
+    assert letters[0].headers[:2] == [("trace", b"\x00\xff"), ("trace", b"again")]
+    assert letters[0].key == b"u"
+    told = dict(letters[2].headers)
+    assert (told["dead_topic"], told["dead_partition"], told["dead_offset"]) == (here.topic.encode(), b"0", b"2")
+    assert here.applied() == ["good", "last"]
+
+
+def test_record_is_tried_again_while_a_store_is_away(here: Installation) -> None:
+    here.play("e0", "away")
+    here.play("e1")
+    with here.worker():
+        eventually(lambda: here.applied() == ["e0", "e1"])
+
+
+def test_graceful_stop_leaves_nothing_to_do_again(here: Installation) -> None:
+    here.play("e0")
+    with here.worker() as first:
+        eventually(lambda: here.applied() == ["e0"])
+        first.terminate()
+        assert first.wait(30) == 0
+    here.play("e1")
+    with here.worker():
+        eventually(lambda: "e1" in here.applied())
+    assert here.applied() == ["e0", "e1"]

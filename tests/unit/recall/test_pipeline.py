@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from recall.channels import Acoustic, Candidate, Fresh, GenrePopular, SameArtist
+from recall.errors import ChannelUnavailable, UnknownSeed
+from recall.person import NOBODY, Anchor, Person
+from recall.pipeline import Answer, Recommender
+from recall.query import RecallQuery
+from recall.tracks import CataloguedTrack, IndexedTrack
+from tests.brute_index import BruteIndex
+from tests.unit.recall.tracks import at
+from topics.records import Filters, Listen, RecommendationRequest, Seed
+
+NOW = 1_700_000_000_000
+DAY = 86_400_000
+
+
+class NoPlaylists:
+    async def track_ids(self, playlist_id: str) -> tuple[str, ...] | None:
+        return {"p": ("t0", "t1")}.get(playlist_id)
+
+
+class NoPlays:
+    plays: Mapping[str, float] = {}
+    tracks: Mapping[str, CataloguedTrack] = {}
+
+
+class Broken:
+    name = "broken"
+
+    async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
+        raise ChannelUnavailable("away")
+
+
+class Slow:
+    name = "slow"
+
+    async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
+        await asyncio.Event().wait()
+        return []
+
+
+def recommender(tracks: Sequence[IndexedTrack], *more: object) -> Recommender:
+    index = BruteIndex(tracks)
+    own = [Acoustic(index), SameArtist(index), Fresh(index), GenrePopular(index, NoPlays())]
+    return Recommender(index, NoPlaylists(), [*own, *more])
+
+
+async def ask(made: Recommender, person: Person = NOBODY, *, within_s: float = 5.0, **fields: object) -> Answer:
+    request = RecommendationRequest(request_id="r", **fields)
+    deadline_s = asyncio.get_running_loop().time() + within_s
+    return await made.answer(request, person, now_ms=NOW, deadline_s=deadline_s)
+
+
+def ids(answer: Answer) -> list[str]:
+    return [one.track.track_id for one in answer.items]
+
+
+# Twenty artists around the circle, five tracks each, near one another.
+CATALOGUE = [
+    at(
+        18 * artist + step,
+        f"t{5 * artist + step}",
+        f"artist{artist}",
+        popularity=float(step),
+        added_at_ms=NOW - 90 * DAY,
+    )
+    for artist in range(20)
+    for step in range(5)
+]
+
+
+async def test_seed_leads_to_its_neighbours_and_never_to_itself() -> None:
+    answer = await ask(recommender(CATALOGUE), seeds=(Seed(track_id="t52"),), limit=4, max_per_artist=5)
+    assert set(ids(answer)) == {"t50", "t51", "t53", "t54"}
+
+
+async def test_limit_holds_and_no_track_comes_twice() -> None:
+    answer = await ask(recommender(CATALOGUE), seeds=(Seed(track_id="t0"),), limit=30)
+    assert len(ids(answer)) == len(set(ids(answer))) == 30
+
+
+async def test_cap_per_artist_is_hard_when_asked_for() -> None:
+    answer = await ask(recommender(CATALOGUE), seeds=(Seed(artist_id="artist3"),), limit=40, max_per_artist=1)
+    artists = [one.track.artist_ids[0] for one in answer.items]
+    assert len(artists) == len(set(artists))
+
+
+async def test_default_cap_gives_way_before_the_list_stays_short() -> None:
+    only = [at(i, f"t{i}", "one") for i in range(10)]
+    assert len(ids(await ask(recommender(only), limit=10))) == 10
+
+
+async def test_unknown_seeds_are_named() -> None:
+    with pytest.raises(UnknownSeed, match="track:nowhere"):
+        await ask(recommender(CATALOGUE), seeds=(Seed(track_id="nowhere"),))
+    answer = await ask(recommender(CATALOGUE), seeds=(Seed(track_id="nowhere"), Seed(track_id="t0")))
+    assert answer.degraded == ("seed:track:nowhere",)
+    assert answer.items
+
+
+async def test_playlist_and_title_are_seeds() -> None:
+    made = recommender(CATALOGUE)
+    assert "t2" in ids(await ask(made, seeds=(Seed(playlist_id="p"),)))
+    assert "t2" not in ids(await ask(made, seeds=(Seed(query="title T2 - NAME artist0"),)))
+    assert "t1" in ids(await ask(made, seeds=(Seed(query="Name Artist0 - Title t2"),)))
+
+
+async def test_taste_is_where_the_list_starts_without_seeds() -> None:
+    person = Person(anchors=(Anchor("t52", 1.0, NOW),), heard={"t52": NOW})
+    answer = await ask(recommender(CATALOGUE), person, limit=4, max_per_artist=4)
+    assert set(ids(answer)) == {"t50", "t51", "t53", "t54"}
+
+
+async def test_nobody_known_gets_the_popular() -> None:
+    assert all(one.track.popularity == 4.0 for one in (await ask(recommender(CATALOGUE), limit=10)).items)
+
+
+async def test_new_release_of_an_artist_they_listen_to_comes_first() -> None:
+    person = Person(anchors=(Anchor("t52", 1.0, NOW),), heard={"t52": NOW})
+    release = at(190, "new", "artist10", added_at_ms=NOW - 1)
+    assert ids(await ask(recommender([*CATALOGUE, release]), person, limit=3))[0] == "new"
+
+
+async def test_channels_that_fail_or_come_late_are_named() -> None:
+    answer = await ask(recommender(CATALOGUE, Broken(), Slow()), within_s=0.2, seeds=(Seed(track_id="t0"),))
+    assert answer.degraded == ("broken", "slow")
+    assert answer.items
+
+
+async def test_blocked_artist_is_no_start_and_no_result() -> None:
+    person = Person(anchors=(Anchor("t52", 1.0, NOW),), blocked_artists=frozenset({"artist10"}))
+    answer = await ask(recommender(CATALOGUE), person, limit=500)
+    assert len(ids(answer)) == 95
+
+
+async def test_callers_own_events_count_like_published_ones() -> None:
+    skip = Listen(event_id="e", user_id="u", kind="skip", occurred_at_ms=NOW, track_id="t51")
+    made = recommender(CATALOGUE)
+    before = ids(await ask(made, seeds=(Seed(track_id="t52"),), limit=4, max_per_artist=4))
+    after = ids(await ask(made, seeds=(Seed(track_id="t52"),), limit=4, max_per_artist=4, session=(skip,)))
+    assert "t51" in before
+    assert "t51" not in after
+
+
+async def test_higher_breadth_serves_every_pocket() -> None:
+    person = Person(anchors=(Anchor("t0", 2.0, NOW), Anchor("t50", 1.0, NOW)))
+    made = recommender(CATALOGUE)
+    wide = await ask(made, person, breadth=1.0, limit=6, filters=Filters(exclude_heard_days=0))
+    assert {"artist0", "artist10"} <= {one.track.artist_ids[0] for one in wide.items}

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from recall.merge import Merged
+from recall.rank import rank
+from recall.session import merged_session, mood, verdict
+from recall.tracks import IndexedTrack
+from tests.unit.recall.tracks import at
+from topics.records import Listen
+
+
+def event(kind: str, track_id: str = "t", played_ms: int | None = None, event_id: str = "", **more: object) -> Listen:
+    return Listen(
+        event_id=event_id or f"{kind}{track_id}{played_ms}",
+        user_id="u",
+        kind=kind,
+        occurred_at_ms=0,
+        track_id=track_id,
+        played_ms=played_ms,
+        **more,
+    )
+
+
+@pytest.mark.parametrize(
+    ("listened", "expected"),
+    [
+        (event("skip"), -1.0),
+        (event("skip", played_ms=0), -1.0),
+        (event("skip", played_ms=15_000), -0.5),
+        (event("skip", played_ms=30_000), 0.0),
+        (event("skip", played_ms=200_000), 0.0),
+        (event("play"), 1.0),
+        (event("play", played_ms=50_000, duration_ms=200_000), 0.25),
+        (event("play", played_ms=400_000, duration_ms=200_000), 1.0),
+        (event("play", played_ms=10_000), 0.0),
+        (event("like"), 1.0),
+        (event("dislike"), -1.0),
+        (event("unrate"), 0.0),
+    ],
+)
+def test_verdict_of_an_event(listened: Listen, expected: float) -> None:
+    assert verdict(listened) == pytest.approx(expected)
+
+
+def ranked(session: list[Listen], *candidates: IndexedTrack, known: tuple[IndexedTrack, ...]) -> list[Merged]:
+    felt = mood(session, {one.track.track_id: one for one in known})
+    even = [Merged(one.track, {}, {"acoustic": 0.5}, {}) for one in candidates]
+    return rank(even, {one.track.track_id: one for one in candidates}, felt)
+
+
+SKIPPED, FINISHED = at(0, "skipped", "x"), at(90, "finished", "y")
+NEAR_SKIPPED, NEAR_FINISHED = at(5, "near-skipped", "p"), at(85, "near-finished", "q")
+
+
+def test_near_what_was_skipped_sinks_and_near_what_was_finished_rises() -> None:
+    order = ranked(
+        [event("play", "finished"), event("skip", "skipped")],
+        NEAR_SKIPPED,
+        NEAR_FINISHED,
+        known=(SKIPPED, FINISHED),
+    )
+    assert [one.track.track_id for one in order] == ["near-finished", "near-skipped"]
+    assert order[0].score > 0.5 > order[1].score
+
+
+def test_sooner_skip_pushes_harder() -> None:
+    early = ranked([event("skip", "skipped", 1_000)], NEAR_SKIPPED, known=(SKIPPED,))[0].score
+    late = ranked([event("skip", "skipped", 25_000)], NEAR_SKIPPED, known=(SKIPPED,))[0].score
+    assert early < late < 0.5
+
+
+def test_older_event_pushes_less() -> None:
+    now = ranked([event("skip", "skipped")], NEAR_SKIPPED, known=(SKIPPED,))[0].score
+    plays = [event("play", "unknown", event_id=str(i)) for i in range(5)]
+    before = ranked([event("skip", "skipped"), *plays], NEAR_SKIPPED, known=(SKIPPED,))[0].score
+    assert now < before < 0.5
+
+
+def test_skip_pushes_the_same_artist_though_it_sounds_otherwise() -> None:
+    order = ranked([event("skip", "skipped")], at(120, "same", "x"), at(120, "other", "z"), known=(SKIPPED,))
+    assert [one.track.track_id for one in order] == ["other", "same"]
+
+
+def test_event_about_an_unknown_track_moves_nothing() -> None:
+    assert ranked([event("skip", "nowhere")], NEAR_SKIPPED, known=())[0].score == 0.5
+
+
+def test_callers_own_events_come_last_and_once() -> None:
+    stored = [event("play", "a", event_id="1"), event("play", "b", event_id="2")]
+    given = [event("play", "b", event_id="2"), event("skip", "c", event_id="3")]
+    assert [one.event_id for one in merged_session(stored, given)] == ["1", "2", "3"]

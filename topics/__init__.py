@@ -1,0 +1,1 @@
+"""What travels: records, topics, the codec, and the client for other programs."""
