@@ -6,23 +6,28 @@ weights load unchanged.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
-import pickle
+import math
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models.errors import CheckpointMismatch, FeatureShapeError, VectorNotFinite
-from models.features import AudioFeatures, can_embed, to_arrays
-from models.versions import checkpoint_path, checkpoint_version
+from models.features import DENSE, DISCRETE, DISCRETE_ROWS, AudioFeatures, can_embed, to_arrays
+from models.versions import checkpoint_path, read_weights, version_of
+
+MODEL = "embeat_mlp"
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,19 @@ class Config:
     backbone_width: int = 256
     output_width: int = 64
     dropout: float = 0.1
+
+    def check(self) -> None:
+        """Whether what models/features.py makes fits.
+
+        Raises:
+            ValueError: another number of columns, or tables of other sizes.
+        """
+        rows = (self.key_rows, self.mode_rows, self.time_signature_rows, self.tempo_rows)
+        if (*rows, self.acoustic_width) != (*DISCRETE_ROWS, len(DENSE)):
+            raise ValueError(
+                f"expected tables of {DISCRETE_ROWS} rows and {len(DENSE)} dense features, "
+                f"got {rows} and {self.acoustic_width}"
+            )
 
 
 def _tower(width: int, config: Config) -> nn.Sequential:
@@ -86,6 +104,11 @@ class Network(nn.Module):
         self.acoustic_tower = _tower(config.acoustic_width, config)
         self.backbone = _backbone(config)
 
+    @property
+    def tables(self) -> tuple[nn.Embedding, ...]:
+        """The embeddings in the order of the discrete columns."""
+        return (self.key_embedding, self.mode_embedding, self.time_signature_embedding, self.tempo_embedding)
+
     def forward(self, discrete: Tensor, acoustic: Tensor) -> Tensor:
         """Embed tracks on the unit sphere.
 
@@ -99,12 +122,13 @@ class Network(nn.Module):
         Raises:
             FeatureShapeError: a column count differs from the config.
         """
-        if discrete.shape[1] != 4 or acoustic.shape[1] != self.config.acoustic_width:
+        got = tuple(discrete.shape[1:]), tuple(acoustic.shape[1:])
+        if got != ((len(DISCRETE),), (self.config.acoustic_width,)):
             raise FeatureShapeError(
-                f"expected 4 and {self.config.acoustic_width} features, got {discrete.shape[1]} and {acoustic.shape[1]}"
+                f"expected (B, {len(DISCRETE)}) and (B, {self.config.acoustic_width}) features, "
+                f"got {tuple(discrete.shape)} and {tuple(acoustic.shape)}"
             )
-        tables = (self.key_embedding, self.mode_embedding, self.time_signature_embedding, self.tempo_embedding)
-        looked_up = torch.cat([table(discrete[:, column]) for column, table in enumerate(tables)], dim=1)
+        looked_up = torch.cat([table(discrete[:, column]) for column, table in enumerate(self.tables)], dim=1)
         both = torch.cat([self.acoustic_tower(acoustic), self.discrete_tower(looked_up)], dim=1)
         return nn.functional.normalize(self.backbone(both), dim=1)
 
@@ -128,18 +152,32 @@ class EmbeatMLP:
 
         Raises:
             FeaturesMissing: a dense feature of a track is unknown.
-            VectorNotFinite: a row is not; none of the batch may be used.
+            VectorNotFinite: a row has no direction; none of the batch may be used.
         """
         if not tracks:
             return np.zeros((0, self.network.config.output_width), np.float32)
         discrete, acoustic = to_arrays(tracks)
         with torch.inference_mode():
             vectors: NDArray[np.float32] = self.network(torch.from_numpy(discrete), torch.from_numpy(acoustic)).numpy()
-        if not np.isfinite(vectors).all():
-            raise VectorNotFinite(
-                f"expected finite vectors from {self.version}, got others in a batch of {len(tracks)}"
-            )
+        squares = np.einsum("ij,ij->i", vectors, vectors)
+        if not (np.abs(squares - 1) < 1e-3).all():  # NaN fails every comparison
+            raise VectorNotFinite(f"expected unit vectors from {self.version}, got others in a batch of {len(tracks)}")
         return vectors
+
+
+def save_checkpoint(network: Network, path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write weights, and beside them a JSON manifest: model, config, sha256 of the weights, and what `manifest` holds.
+
+    Raises:
+        CheckpointMismatch: the name does not end in `.safetensors`, so that the file could not be loaded again.
+    """
+    if path.suffix != ".safetensors":
+        raise CheckpointMismatch(f"{path}: expected a name that ends in .safetensors for weights of this project")
+    weights = safetensors.torch.save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+    own = {"model": MODEL, "config": asdict(network.config), "weights_sha256": hashlib.sha256(weights).hexdigest()}
+    text = json.dumps(_nan_as_null({**manifest, **own}), indent=2, sort_keys=True, allow_nan=False)
+    path.write_bytes(weights)
+    path.with_suffix(".json").write_text(text + "\n")
 
 
 def load_checkpoint(checkpoint: str | Path | None = None) -> EmbeatMLP:
@@ -149,39 +187,74 @@ def load_checkpoint(checkpoint: str | Path | None = None) -> EmbeatMLP:
         CheckpointMismatch: the file is missing, damaged, or holds another model.
     """
     path = checkpoint_path(checkpoint)
-    version = checkpoint_version(checkpoint)
-    config, tensors = _read_own(path) if path.suffix == ".safetensors" else (Config(), _read_published(path))
-    network = Network(config)
+    content = read_weights(path)
     try:
-        network.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        raise CheckpointMismatch(f"{path}: expected the tensors of {config}, got others: {error}") from error
-    return EmbeatMLP(network, version)
+        config, tensors = _read_own(path, content) if path.suffix == ".safetensors" else _read_published(content)
+        network = _assemble(config, tensors)
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        raise CheckpointMismatch(f"{path}: {_one_line(error)}") from error
+    return EmbeatMLP(network, version_of(path, content))
 
 
-def save_checkpoint(network: Network, path: Path, manifest: Mapping[str, Any]) -> None:
-    """Write weights as safetensors and, beside them, a JSON manifest with the config and what `manifest` holds."""
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
-    content = {"model": "embeat_mlp", "config": asdict(network.config), **manifest}
-    path.with_suffix(".json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
-
-
-def _read_own(path: Path) -> tuple[Config, Mapping[str, Tensor]]:
-    manifest = path.with_suffix(".json")
+def _read_own(path: Path, content: bytes) -> tuple[Config, Mapping[str, Tensor]]:
+    """Config and tensors, once the manifest has been found to be about these weights."""
+    manifest = json.loads(path.with_suffix(".json").read_bytes())
+    if not isinstance(manifest, dict) or manifest.get("model") != MODEL:
+        raise ValueError(f"expected a manifest of {MODEL} in {path.with_suffix('.json').name}, got another")
+    digest = hashlib.sha256(content).hexdigest()
+    if manifest.get("weights_sha256") != digest:
+        raise ValueError(f"expected weights of sha256 {manifest.get('weights_sha256')}, got {digest}")
+    stated = manifest.get("config")
+    config = Config(**stated) if isinstance(stated, dict) else Config()
+    if asdict(config) != stated:
+        raise ValueError(f"expected a config of {', '.join(asdict(config))}, got {stated}")
     try:
-        content = json.loads(manifest.read_text())
-        config = Config(**content["config"])
-        return config, load_file(path)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise CheckpointMismatch(f"{path}: expected weights and a manifest {manifest.name}, got {error}") from error
+        return config, safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise ValueError(f"expected safetensors, got {error}") from error
 
 
-def _read_published(path: Path) -> Mapping[str, Tensor]:
+def _read_published(content: bytes) -> tuple[Config, Mapping[str, Tensor]]:
+    """The tensors of a checkpoint of torch, whose checksums torch itself does not compare."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise CheckpointMismatch(f"{path}: expected a state dict of torch, got {str(error).splitlines()[0]}") from error
-    found = content.get("model_state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(found, dict) or "key_embedding.weight" not in found:
-        raise CheckpointMismatch(f"{path}: expected the tensors of EmbeatMLP, got {type(content).__name__}")
-    return found
+        damaged = zipfile.ZipFile(io.BytesIO(content)).testzip()
+        if damaged is not None:
+            raise ValueError(f"{damaged} is damaged")
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # the unpickler raises whatever the bytes lead it to: KeyError, IndexError, Unicode…
+        raise ValueError(f"expected a state dict of torch, got: {_one_line(error)}") from error
+    tensors = found.get("model_state_dict", found) if isinstance(found, dict) else None
+    if not isinstance(tensors, dict):
+        raise ValueError(f"expected a state dict of {MODEL}, got {type(found).__name__}")
+    return Config(), tensors
+
+
+def _assemble(config: Config, tensors: Mapping[str, Tensor]) -> Network:
+    """A network of these tensors, none of which is missing, left over, of another shape, or not finite."""
+    config.check()
+    with torch.device("meta"):  # the sizes alone: a wrong config must not cost memory, nor random numbers
+        network = Network(config)
+    expected = network.state_dict()
+    for name in sorted(expected.keys() | tensors.keys()):
+        _compare(name, expected.get(name), tensors.get(name))
+    network.load_state_dict({name: tensors[name].to(one.dtype) for name, one in expected.items()}, assign=True)
+    return network
+
+
+def _compare(name: str, expected: Tensor | None, got: Tensor | None) -> None:
+    shapes = [str(tuple(one.shape)) if isinstance(one, Tensor) else "none" for one in (expected, got)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"expected tensor {name} of shape {shapes[0]}, got {shapes[1]}")
+    if got is not None and not torch.isfinite(got).all():
+        raise ValueError(f"expected finite numbers in tensor {name}, got others")
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def _nan_as_null(value: Any) -> Any:
+    """What JSON can hold: a share of nothing is not a number, and is written as null."""
+    if isinstance(value, Mapping):
+        return {key: _nan_as_null(one) for key, one in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

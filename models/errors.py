@@ -20,4 +20,8 @@ class CheckpointMismatch(ModelError):
 
 
 class VectorNotFinite(ModelError):
-    """A model gave NaN or an infinity; nothing of the batch may be used."""
+    """A model gave a row that is no unit vector (NaN, an infinity, zero); nothing of the batch may be used."""
+
+
+class TooFewTracks(ModelError):
+    """A catalogue is too small, or its tracks have too little in common, to learn from or to measure with."""

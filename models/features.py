@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -14,7 +15,9 @@ from models.errors import FeaturesMissing
 DENSE = ("danceability", "energy", "valence", "acousticness", "liveness", "speechiness", "instrumentalness")
 # Order of the discrete columns; index 0 means "unknown".
 DISCRETE = ("key", "mode", "time_signature", "tempo")
-TEMPO_ROWS = 5
+# How many indices each discrete column can hold, so how many rows a table needs.
+DISCRETE_ROWS = (13, 3, 6, 5)
+TEMPO_ROWS = DISCRETE_ROWS[3]
 
 
 class AudioFeatures(Protocol):
@@ -51,7 +54,8 @@ def can_embed(features: AudioFeatures) -> bool:
 
 def missing(features: AudioFeatures) -> list[str]:
     """The dense features that are unknown."""
-    return [name for name in DENSE if getattr(features, name) is None]
+    values = {name: getattr(features, name) for name in DENSE}
+    return [name for name, value in values.items() if value is None or math.isnan(value)]
 
 
 def tempo_bin(bpm: float | None) -> int:
@@ -64,7 +68,7 @@ def tempo_bin(bpm: float | None) -> int:
     >>> [tempo_bin(bpm) for bpm in (None, 0, 55, 60, 75, 99.9, 100, 169.9, 170, 200)]
     [0, 0, 1, 1, 2, 4, 0, 0, 3, 0]
     """
-    if not bpm:
+    if bpm is None or not 0 < bpm < math.inf:
         return 0
     row = min(11, max(1, int((bpm / 2 if bpm >= 170 else bpm) / 10) - 5))
     return row if row < TEMPO_ROWS else 0
@@ -91,8 +95,8 @@ def to_arrays(tracks: Sequence[AudioFeatures]) -> tuple[NDArray[np.int64], NDArr
 def _discrete(track: AudioFeatures) -> tuple[int, int, int, int]:
     key, mode, beats = track.key, track.mode, track.time_signature
     return (
-        0 if key is None else key + 1,
-        0 if mode is None else mode + 1,
+        key + 1 if key is not None and 0 <= key <= 11 else 0,
+        mode + 1 if mode is not None and 0 <= mode <= 1 else 0,
         beats - 2 if beats is not None and 3 <= beats <= 7 else 0,
         tempo_bin(track.tempo),
     )

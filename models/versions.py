@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from pathlib import Path
 
 from models.errors import CheckpointMismatch
@@ -16,7 +15,6 @@ def checkpoint_path(checkpoint: str | Path | None) -> Path:
     return Path(checkpoint) if checkpoint else SHIPPED
 
 
-@cache
 def checkpoint_version(checkpoint: str | Path | None) -> str:
     """Name of a version: the file's own, without `embeat_mlp_`, and the beginning of its sha256.
 
@@ -24,8 +22,25 @@ def checkpoint_version(checkpoint: str | Path | None) -> str:
         CheckpointMismatch: there is no such file.
     """
     path = checkpoint_path(checkpoint)
+    return version_of(path, read_weights(path))
+
+
+def version_of(path: Path, content: bytes) -> str:
+    """As `checkpoint_version`, of a file that has been read.
+
+    >>> version_of(Path("embeat_mlp_tiny.safetensors"), b"")
+    'tiny-e3b0c442'
+    """
+    return f"{path.stem.removeprefix('embeat_mlp_')}-{hashlib.sha256(content).hexdigest()[:8]}"
+
+
+def read_weights(path: Path) -> bytes:
+    """A file's content, read once: what is named is what is loaded.
+
+    Raises:
+        CheckpointMismatch: there is no such file.
+    """
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return path.read_bytes()
     except OSError as error:
         raise CheckpointMismatch(f"expected weights in {path}, got {error.strerror or error}") from error
-    return f"{path.stem.removeprefix('embeat_mlp_')}-{digest[:8]}"

@@ -35,6 +35,7 @@ def create_app(settings: Settings, group: str) -> Any:
         broker_credentials=_credentials(settings),
         autodiscover=False,
         store="memory://",
+        datadir=str(settings.data_dir / "faust"),
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from recall.errors import IndexUnavailable
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 TRANSIENT = (StoreUnavailable, IndexUnavailable)
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 2.0
+# No record for so long, and a batch is applied as it is.
+LULL_S = 0.001
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -131,17 +134,26 @@ class DeadLetters:
         await self._produce(self._topic, message.key, message.value, None, headers)
 
 
-async def batches(stream: Any, batch_max: int) -> AsyncIterator[list[Any]]:
-    """What is there, up to `batch_max` events at once: a lone record waits for nothing.
+async def batches(stream: Any, batch_max: int, window_s: float) -> AsyncIterator[list[Any]]:
+    """What is there, up to `batch_max` events at once, collected for `window_s` at most and only while more keep coming.
 
-    Reading goes on while a batch is being applied, at most one batch ahead. Ends with the stream.
+    A lone record waits for one `LULL_S`. Reading goes on while a batch is being applied, at most one batch ahead. Ends
+    with the stream.
     """
+    loop = asyncio.get_running_loop()
     waiting: asyncio.Queue[Any] = asyncio.Queue(maxsize=batch_max)
     reader = asyncio.ensure_future(_read(stream, waiting))
     try:
         while (event := await waiting.get()) is not _END:
             batch = [event]
-            while len(batch) < batch_max and not waiting.empty():
+            deadline_s = loop.time() + window_s
+            while len(batch) < batch_max and batch[-1] is not _END:
+                if waiting.empty():
+                    if loop.time() > deadline_s:
+                        break
+                    await asyncio.sleep(LULL_S)
+                    if waiting.empty():
+                        break
                 batch.append(waiting.get_nowait())
             ended = batch[-1] is _END
             yield batch[:-1] if ended else batch
@@ -167,17 +179,26 @@ async def _read(stream: Any, waiting: asyncio.Queue[Any]) -> None:
 
 @dataclass(frozen=True)
 class BatchDelivery(Generic[R]):
-    """Applies a topic's records batch by batch, in order."""
+    """Applies a topic's records batch by batch, in order.
+
+    Attributes:
+        batch_max: records applied at once.
+        window_s: how long records are collected while more keep coming.
+        retry_s: how long a store may be away.
+        passed_over: told partition and offset of records that were set aside, once all before them have taken effect.
+    """
 
     edge: Edge[R]
     apply: ApplyBatch[R]
     dead_letters: DeadLetters
     batch_max: int
+    window_s: float
     retry_s: float
+    passed_over: Callable[[int, int], Awaitable[None]] | None = None
 
     async def run(self, stream: Any) -> None:
         """Deliver until the stream ends. Raises whatever is neither permanent nor passing."""
-        async for events in batches(stream, self.batch_max):
+        async for events in batches(stream, self.batch_max, self.window_s):
             await self.deliver(events)
             for event in events:
                 event.ack()
@@ -185,16 +206,28 @@ class BatchDelivery(Generic[R]):
     async def deliver(self, events: Sequence[Any]) -> None:
         """Apply what can be applied, set aside the rest; returns once all of it is durable."""
         admitted: list[tuple[Any, Received[R]]] = []
+        dead: list[Any] = []
         for event in events:
             try:
-                admitted.append((event, self.edge.admit(event)))
+                admitted.append((event.message, self.edge.admit(event)))
             except RecordRefused as refused:
                 await self.dead_letters.set_aside(event.message, refused)
-        if not admitted:
-            return
+                dead.append(event.message)
         received = [one for _, one in admitted]
-        for refusal in await retried(lambda: self.apply(received), self.retry_s):
-            await self.dead_letters.set_aside(admitted[refusal.index][0].message, refusal.refused)
+        refusals = await retried(lambda: self.apply(received), self.retry_s) if received else ()
+        for refusal in refusals:
+            message = admitted[refusal.index][0]
+            await self.dead_letters.set_aside(message, refusal.refused)
+            dead.append(message)
+        await self._pass_over(dead)
+
+    async def _pass_over(self, dead: Sequence[Any]) -> None:
+        if self.passed_over is None:
+            return
+        tell = self.passed_over
+        last = {message.partition: message.offset for message in sorted(dead, key=lambda message: message.offset)}
+        for partition, offset in last.items():
+            await retried(partial(tell, partition, offset), self.retry_s)
 
 
 T = TypeVar("T")

@@ -113,6 +113,6 @@ def read_settings(environment: Mapping[str, str], **overrides: object) -> Settin
 
 
 def _path(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str):
+    if kind is Path and isinstance(value, str | Path):
         return Path(value)
     raise NotImplementedError(f"no setting of type {kind}")

@@ -45,6 +45,19 @@ class Parts:
 Assemble = Callable[[Settings, Sequence[Role], AsyncExitStack], Awaitable[Parts]]
 
 
+def parse_roles(text: str) -> list[Role]:
+    """Roles from a comma-separated list.
+
+    Raises:
+        SettingInvalid: one of them is none.
+    """
+    wanted = [word.strip() for word in text.split(",") if word.strip()]
+    unknown = [word for word in wanted if word not in ROLES]
+    if unknown or not wanted:
+        raise SettingInvalid(f"expected roles of {', '.join(ROLES)}, got {', '.join(unknown) or 'none'}")
+    return [role for role in ROLES if role in wanted]
+
+
 def check_roles(roles: Sequence[Role], settings: Settings) -> None:
     """Refuse a split of roles that the embedded index cannot serve.
 
@@ -111,7 +124,7 @@ async def _announce(assigned: Sequence[asyncio.Event], on_ready: Callable[[], No
 
 
 async def _crashed(app: Any) -> None:
-    while not app.crashed:
+    while not app.crashed:  # noqa: ASYNC110 - Faust has no public event for it
         await asyncio.sleep(0.05)
     raise WorkerEnded(f"{app.conf.id} ended: {app.crash_reason!r}") from app.crash_reason
 

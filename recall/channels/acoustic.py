@@ -7,7 +7,7 @@ from itertools import chain, zip_longest
 from recall.channels.protocol import Candidate
 from recall.index.protocol import TrackIndex
 from recall.query import RecallQuery, Start, pockets
-from recall.tracks import ACOUSTIC, CataloguedTrack, Vector
+from recall.tracks import ACOUSTIC, Vector
 
 POCKETS_MAX = 3
 # Asked for beyond the limit, because some of the nearest are of genres that do not go together.
@@ -54,13 +54,8 @@ class Acoustic:
     ) -> list[Candidate]:
         hits = await self._index.nearest(direction, limit * OVERFETCH, query.where, using=ACOUSTIC)
         genres = tuple(dict.fromkeys(genre for start in members for genre in start.track.genres))
-        lead = members[0].track
-        return [
-            Candidate(hit.track, tuple(start.track.track_id for start in members[:3]), f"Sounds like {lead.title}")
-            for hit in hits
-            if _fits(hit.track, genres)
-        ][:limit]
-
-
-def _fits(track: CataloguedTrack, genres: tuple[str, ...]) -> bool:
-    return compatible(track.genres, genres)
+        because = tuple(start.track.track_id for start in members[:3])
+        reason = f"Sounds like {members[0].track.title}"
+        # What does not go together comes after all that does, rather than not at all.
+        ordered = sorted(hits, key=lambda hit: not compatible(hit.track.genres, genres))
+        return [Candidate(hit.track, because, reason) for hit in ordered[:limit]]

@@ -12,7 +12,7 @@ from recall.query import RecallQuery, first_day
 from recall.tracks import CataloguedTrack
 
 FRESH_MS = 28 * 86_400_000
-MOST = 20
+MOST = 6
 
 
 class Fresh:

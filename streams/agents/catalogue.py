@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -11,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recall.index.protocol import TrackFilter, TrackIndex
+from recall.query import first_day
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack
 from streams.delivery import Received, Refusal
 from topics.records import Artist, Features, Playlist, Track
 
 # Tracks of one artist whose genres follow the artist's record.
 ARTIST_TRACKS_MAX = 10_000
+# More new tracks in one micro-batch are a catalogue being loaded, and no news.
+NEWS_MAX = 32
+NEWS_DAYS = 60
 
 
 class Embedder(Protocol):
@@ -89,11 +94,13 @@ class CatalogueEffects:
         records = [(one.record, one.timestamp_ms) for one in wanted if one.record is not None]
         known = await self._index.fetch([record.track_id for record, _ in records])
         artists = await self._artists_of(record for record, _ in records)
-        tracks = [
-            catalogued(record, artists, added_at_ms=old.track.added_at_ms if old else timestamp_ms)
+        is_load = len(records) - len(known) > NEWS_MAX
+        added = {
+            record.track_id: old.track.added_at_ms if old else news_at_ms(record, timestamp_ms, is_load=is_load)
             for record, timestamp_ms in records
             for old in (known.get(record.track_id),)
-        ]
+        }
+        tracks = [catalogued(record, artists, added_at_ms=added[record.track_id]) for record, _ in records]
         indexed = self._with_vectors(tracks)
         await self._index.upsert(indexed)
         # An artist whose record came meanwhile looked for tracks before these were there.
@@ -153,6 +160,15 @@ def _is_older(record: Stamped, standing: Received[S] | None) -> bool:
     if standing is None or standing.record is None:
         return False
     return 0 < (record.updated_at_ms or 0) < (standing.record.updated_at_ms or 0)
+
+
+def news_at_ms(record: Track, timestamp_ms: int, *, is_load: bool) -> int:
+    """When the track became news: as it came, or 0 for one that came in a load and is not of the last weeks."""
+    if not is_load:
+        return timestamp_ms
+    released = first_day(record.album.release_date if record.album else None)
+    since = datetime.fromtimestamp(timestamp_ms / 1000, UTC) - timedelta(days=NEWS_DAYS)
+    return timestamp_ms if released is not None and released >= int(since.strftime("%Y%m%d")) else 0
 
 
 def catalogued(record: Track, artists: Mapping[str, Artist], *, added_at_ms: int) -> CataloguedTrack:

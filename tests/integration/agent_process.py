@@ -56,7 +56,7 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
     dead = DeadLetters(FaustProducer(app).send, LISTENING_EVENTS, settings.topic_prefix)
     effects = Effects(Path(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "")
     edge = Edge(LISTENING_EVENTS, Listen, lambda listen: listen.user_id)
-    delivery = BatchDelivery(edge, effects.apply, dead, batch_max=1, retry_s=10)
+    delivery = BatchDelivery(edge, effects.apply, dead, batch_max=1, window_s=0.0, retry_s=10)
     add_agent(app, LISTENING_EVENTS, settings.topic_prefix, delivery.run)
     return Parts([app])
 

@@ -92,6 +92,16 @@ def test_playlist_larger_than_a_kafka_record_is_refused(tmp_path: Path) -> None:
     assert (refused.rows, refused.reason) == (6_000, "record: too large")
 
 
+def test_large_playlists_do_not_wait_for_one_another_in_memory(tmp_path: Path) -> None:
+    ids = ",".join(f'"{number:0200d}"' for number in range(5_000))
+    path = written(tmp_path, [f'{{"playlist_id": "p{n}", "track_ids": [{ids}]}}' for n in range(10)], "p.jsonl")
+    source = open_playlists(path)
+    items = source.items()
+    sizes = [len(chunk.letters) for chunk in iter(lambda: next_chunk(items, source, 1, None), Chunk())]
+    # Each playlist is a little over 1 MB, and a chunk ends when it exceeds 4 MiB.
+    assert sizes == [5, 5]
+
+
 def test_json_lines_carry_playlists(tmp_path: Path) -> None:
     path = written(tmp_path, ['{"playlist_id": "p1", "name": "N", "track_ids": ["a"]}'], "playlists.jsonl")
     assert playlists(open_playlists(path)) == [Playlist(playlist_id="p1", name="N", track_ids=("a",))]

@@ -22,15 +22,15 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_state_is_found_again_for_the_same_file_and_destination(tmp_path: Path, file: Path) -> None:
-    state = ImportState(file="f", topic_id="t", items=3, rows=4, sent=2, refused={"x": 2}, updated_at_ms=5)
-    save_state(state_path(tmp_path, file, "topic", "broker"), state)
-    assert load_state(state_path(tmp_path, file, "topic", "broker"), "t") == state
+    state = ImportState(file="f", items=3, rows=4, sent=2, refused={"x": 2}, updated_at_ms=5)
+    save_state(state_path(tmp_path, file, "topic", "id"), state)
+    assert load_state(state_path(tmp_path, file, "topic", "id")) == state
 
 
-@pytest.mark.parametrize("change", ["size", "time", "topic", "broker"])
+@pytest.mark.parametrize("change", ["size", "time", "topic", "id"])
 def test_another_file_or_destination_has_another_state(tmp_path: Path, file: Path, change: str) -> None:
-    before = state_path(tmp_path, file, "topic", "broker")
-    identity = {"topic": ("other", "broker"), "broker": ("topic", "other")}.get(change, ("topic", "broker"))
+    before = state_path(tmp_path, file, "topic", "id")
+    identity = {"topic": ("other", "id"), "id": ("topic", "other")}.get(change, ("topic", "id"))
     if change == "size":
         times = (file.stat().st_atime_ns, file.stat().st_mtime_ns)
         file.write_text("four")
@@ -45,19 +45,14 @@ def test_file_that_is_gone_has_no_state(tmp_path: Path) -> None:
         state_path(tmp_path, tmp_path / "none.csv", "topic")
 
 
-def test_state_of_a_topic_that_was_made_anew_is_not_used(tmp_path: Path) -> None:
-    save_state(tmp_path / "s.json", ImportState(file="f", topic_id="old", items=3))
-    assert load_state(tmp_path / "s.json", "new") is None
-
-
 @pytest.mark.parametrize("content", [b"", b'{"file": "f", "topic', b"[]"])
 def test_state_that_was_cut_off_counts_as_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "s.json").write_bytes(content)
-    assert load_state(tmp_path / "s.json", "t") is None
+    assert load_state(tmp_path / "s.json") is None
 
 
 def test_dropped_state_is_gone_and_dropping_again_is_no_fault(tmp_path: Path) -> None:
-    save_state(tmp_path / "imports" / "s.json", ImportState(file="f", topic_id="t"))
+    save_state(tmp_path / "imports" / "s.json", ImportState(file="f"))
     drop_state(tmp_path / "imports" / "s.json")
     drop_state(tmp_path / "imports" / "s.json")
     assert list((tmp_path / "imports").iterdir()) == []
@@ -66,11 +61,11 @@ def test_dropped_state_is_gone_and_dropping_again_is_no_fault(tmp_path: Path) ->
 def test_state_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "imports").write_text("a file where a directory should be")
     with pytest.raises(ProgressNotKept, match="cannot be kept in"):
-        save_state(tmp_path / "imports" / "s.json", ImportState(file="f", topic_id="t"))
+        save_state(tmp_path / "imports" / "s.json", ImportState(file="f"))
 
 
 def test_reasons_add_up() -> None:
-    state = ImportState(file="f", topic_id="t", refused={"x": 2})
+    state = ImportState(file="f", refused={"x": 2})
     state.refuse(Counter({"x": 1, "y": 5}))
     assert (state.refused, state.refused_rows) == ({"x": 3, "y": 5}, 8)
 

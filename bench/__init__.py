@@ -1,0 +1,1 @@
+"""Measurements: one file a benchmark, JSON out, all parts real and on this one machine."""

@@ -1,0 +1,123 @@
+"""What every benchmark needs: a running stack, the machine it runs on, and a fair summary of what was measured."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import psutil
+
+from streams.connections import connection_of
+from streams.embedded.process import log_tail
+from streams.settings import Settings, read_settings
+from streams.up import StackFile
+from topics.client import Client
+
+PROCESSES = {
+    "kafka.Kafka": "kafka",
+    "valkey-server": "redis",
+    "--roles catalogue,": "worker-index",
+    "--roles listening": "worker-listening",
+}
+DATA = Path(os.environ.get("THROUGHBEAT_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stack that answers."""
+
+    settings: Settings
+    process: subprocess.Popen[bytes]
+    ready_s: float
+
+    def client(self) -> Client:
+        """A client of it."""
+        return Client(connection_of(self.settings), self.settings.topic_prefix)
+
+    def resident_mb(self) -> dict[str, float]:
+        """Resident memory of each process of the stack, in MB."""
+        supervisor = psutil.Process(self.process.pid)
+        family = [supervisor, *supervisor.children(recursive=True)]
+        return {_name_of(one): round(one.memory_info().rss / 1e6, 1) for one in family}
+
+
+def _name_of(process: psutil.Process) -> str:
+    line = " ".join(process.cmdline())
+    return next((name for sign, name in PROCESSES.items() if sign in line), "supervisor")
+
+
+@contextmanager
+def running(data_dir: Path, catalogue: str = "none", within_s: float = 600.0) -> Iterator[Running]:
+    """Run `throughbeat up` until the block ends."""
+    ready_file = data_dir / "bench-ready.json"
+    command = [sys.executable, "-m", "streams.cli", "up", "--data-dir", str(data_dir), "--ready-file", str(ready_file)]
+    began = time.perf_counter()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    log_path = data_dir / "up.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen([*command, "--catalogue", catalogue], stdout=log, stderr=log)
+    try:
+        while not ready_file.exists():
+            if process.poll() is not None or time.perf_counter() - began > within_s:
+                raise SystemExit(f"throughbeat up did not get ready:\n{log_tail(log_path)}")
+            time.sleep(0.01)
+        ready_s = time.perf_counter() - began
+        found = msgspec.json.decode(ready_file.read_bytes(), type=StackFile)
+        settings = read_settings({}, kafka_url=found.kafka, redis_url=found.redis, data_dir=data_dir)
+        yield Running(settings, process, ready_s)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A data directory that goes with the block."""
+    path = Path(tempfile.mkdtemp(prefix="throughbeat-bench-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def summary(values: Sequence[float], digits: int = 2) -> dict[str, float | int]:
+    """Quantiles of what was measured."""
+    names = ("min", "p50", "p90", "p99", "max")
+    found = np.percentile(values, [0, 50, 90, 99, 100])
+    return {"n": len(values), **{name: round(float(v), digits) for name, v in zip(names, found, strict=True)}}
+
+
+def machine() -> dict[str, object]:
+    """What it ran on."""
+    return {
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "processor": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def report(name: str, figures: dict[str, object]) -> None:
+    """Print one JSON object."""
+    print(msgspec.json.format(msgspec.json.encode({"benchmark": name, "machine": machine(), **figures})).decode())
+
+
+def arguments(description: str, **defaults: int) -> argparse.Namespace:
+    """Options of a benchmark: each an integer with a default."""
+    parser = argparse.ArgumentParser(description=description)
+    for name, value in defaults.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
+    return parser.parse_args()

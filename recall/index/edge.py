@@ -1,0 +1,215 @@
+"""The vector index inside this process: Qdrant Edge, owned by one worker.
+
+The engine holds the interpreter's lock in each call, so nothing here gains from threads: work is cut into calls of
+about a millisecond, and the event loop runs between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from qdrant_edge import (
+    CountRequest,
+    Direction,
+    EdgeShard,
+    OrderBy,
+    Point,
+    Query,
+    QueryRequest,
+    ScrollRequest,
+    SearchParams,
+    UpdateOperation,
+)
+
+from recall.errors import IndexUnavailable
+from recall.index.filters import edge_filter
+from recall.index.points import (
+    ADDED_AT,
+    DOC,
+    POPULARITY,
+    UPDATED_AT,
+    Version,
+    check_vectors,
+    floats,
+    latest_versions,
+    payload_of,
+    point_id,
+    query_vector,
+    track_of,
+)
+from recall.index.protocol import NO_FILTER, Hit, TrackFilter
+from recall.index.shards import ShardHome, open_shard
+from recall.index.ties import nearest_in_order
+from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
+
+# Points written, or read, in one call: one to four milliseconds.
+_WRITTEN_AT_ONCE = 64
+_READ_AT_ONCE = 256
+# How many neighbours a search in the graph keeps in hand; 256 finds 95 of the nearest 100.
+_SEARCH_BREADTH = 256
+
+_Asked = TypeVar("_Asked")
+_Answer = TypeVar("_Answer")
+
+
+class EdgeIndex:
+    """A `TrackIndex` on this machine's disk, with one owner; kill -9 loses nothing that was acknowledged."""
+
+    def __init__(self, home: ShardHome, shard: EdgeShard, dimensions: Mapping[str, int]) -> None:
+        """Use `open`, which makes the parts."""
+        self._home = home
+        self._shard = shard
+        self._dimensions = dict(dimensions)
+        self._writing = asyncio.Lock()
+
+    @classmethod
+    def open(cls, path: Path, *, dimensions: Mapping[str, int]) -> EdgeIndex:
+        """Open the index in a directory, made if it is new.
+
+        Args:
+            path: the directory; nothing else may write there.
+            dimensions: length of each named vector, such as `{"acoustic": 64}`.
+
+        Raises:
+            IndexUnavailable: another process owns it, it does not open, or it holds other vectors.
+        """
+        home = ShardHome.own(path)
+        try:
+            shard = open_shard(home, dimensions)
+        except BaseException:
+            home.release()
+            raise
+        return cls(home, shard, dimensions)
+
+    async def upsert(self, tracks: Sequence[IndexedTrack]) -> None:
+        """Make tracks searchable before it returns; an older `updated_at_ms` never overwrites a newer one."""
+        check_vectors(tracks, self._dimensions)
+        for chunk in _batched(latest_versions(tracks), _WRITTEN_AT_ONCE):
+            async with self._writing:
+                self._write({point_id(one.stored.track.track_id): one for one in chunk})
+            await asyncio.sleep(0)
+
+    def _write(self, versions: dict[str, Version]) -> None:
+        """Store those that are not older than what is stored; between the look and the write nothing else runs."""
+        stored = self._shard_call(lambda ids: self._shard.retrieve([*ids], [UPDATED_AT], False), versions)
+        for record in stored:
+            version = versions[str(record.id)]
+            if not version.forced and (record.payload or {}).get(UPDATED_AT, 0) > version.stamp:
+                del versions[str(record.id)]
+        if versions:
+            points = [_point(identity, version.stored) for identity, version in versions.items()]
+            self._shard_call(self._shard.update, UpdateOperation.upsert_points(points))
+
+    async def withdraw(self, track_ids: Sequence[str]) -> None:
+        """Forget tracks; an unknown id is no error."""
+        for chunk in _batched(map(point_id, track_ids), _WRITTEN_AT_ONCE):
+            async with self._writing:
+                self._shard_call(self._shard.update, UpdateOperation.delete_points(list(chunk)))
+            await asyncio.sleep(0)
+
+    async def fetch(self, track_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexedTrack]:
+        """Those of the tracks that are indexed, by id."""
+        found: dict[str, IndexedTrack] = {}
+        for chunk in _batched(map(point_id, dict.fromkeys(track_ids)), _READ_AT_ONCE):
+            if found:
+                await asyncio.sleep(0)
+            records = self._shard_call(lambda ids: self._shard.retrieve([*ids], [DOC], with_vectors), chunk)
+            tracks = (IndexedTrack(track_of(record.payload), _vectors(record.vector)) for record in records)
+            found.update((one.track.track_id, one) for one in tracks)
+        return {track_id: found[track_id] for track_id in dict.fromkeys(track_ids) if track_id in found}
+
+    async def nearest(
+        self,
+        vector: Vector,
+        limit: int,
+        where: TrackFilter = NO_FILTER,
+        *,
+        using: str = ACOUSTIC,
+        exact: bool = False,
+    ) -> list[Hit]:
+        """At most `limit` tracks that match, nearest first, ties by track id; `exact` compares with every one."""
+        query = Query.Nearest(query_vector(vector, using, self._dimensions), using=using)
+        condition, params = edge_filter(where), SearchParams(hnsw_ef=_SEARCH_BREADTH, exact=exact)
+
+        async def search(wanted: int) -> list[Hit]:
+            request = QueryRequest(wanted, query=query, filter=condition, params=params, with_payload=[DOC])
+            points = self._shard_call(self._shard.query, request)
+            return [Hit(track_of(point.payload), point.score) for point in points]
+
+        return await nearest_in_order(search, limit)
+
+    async def most_popular(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
+        """At most `limit` tracks that match, the most popular first; unknown popularity counts as 0."""
+        return self._greatest(POPULARITY, limit, where)
+
+    async def newest(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
+        """At most `limit` tracks that match, the last added to the catalogue first."""
+        return self._greatest(ADDED_AT, limit, where)
+
+    def _greatest(self, field: str, limit: int, where: TrackFilter) -> list[CataloguedTrack]:
+        if limit <= 0:
+            return []
+        order = OrderBy(field, Direction.Desc)
+        request = QueryRequest(limit, query=order, filter=edge_filter(where), with_payload=[DOC])
+        tracks = [track_of(point.payload) for point in self._shard_call(self._shard.query, request)]
+        return sorted(tracks, key=lambda track: (-(getattr(track, field) or 0), track.track_id))
+
+    async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
+        """At most `limit` tracks that match, in no stated order."""
+        found: list[CataloguedTrack] = []
+        condition, after = edge_filter(where), None
+        while len(found) < limit:
+            page = min(limit - len(found), _READ_AT_ONCE)
+            request = ScrollRequest(offset=after, limit=page, filter=condition, with_payload=[DOC], with_vector=False)
+            records, after = self._shard_call(self._shard.scroll, request)
+            found.extend(track_of(record.payload) for record in records)
+            if after is None:
+                break
+            await asyncio.sleep(0)
+        return found
+
+    async def count(self) -> int:
+        """How many tracks are indexed."""
+        return self._shard_call(self._shard.count, CountRequest(exact=True))
+
+    async def flush(self) -> None:
+        """Force what was written to disk, so that a power loss keeps it."""
+        async with self._writing:
+            self._shard_call(lambda _: self._shard.flush(), None)
+
+    async def close(self) -> None:
+        """Flush, and let another process own the index."""
+        async with self._writing:
+            self._shard.close()
+            self._home.release()
+
+    def _shard_call(self, call: Callable[[_Asked], _Answer], asked: _Asked) -> _Answer:
+        """What the engine answers. Raises IndexUnavailable when it does not."""
+        try:
+            return call(asked)
+        except Exception as error:  # the engine raises nothing narrower
+            raise IndexUnavailable(f"Qdrant Edge did not answer: {error}") from error
+
+
+def _point(identity: str, one: IndexedTrack) -> Point:
+    vectors: dict[str, Any] = {name: floats(vector) for name, vector in one.vectors.items()}
+    return Point(identity, vectors, payload_of(one.track))
+
+
+def _vectors(stored: Any) -> dict[str, Vector]:
+    return {name: np.array(numbers, dtype=np.float32) for name, numbers in (stored or {}).items()}
+
+
+_Item = TypeVar("_Item")
+
+
+def _batched(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """Lists of at most `size`, in order."""
+    remaining = iter(items)
+    while batch := list(itertools.islice(remaining, size)):
+        yield batch

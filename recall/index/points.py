@@ -1,0 +1,161 @@
+"""How a track is stored as a point, whichever engine holds it.
+
+A point carries the whole track as one string, `doc`, which is all that an answer reads, and beside it only the fields
+that the engine filters or orders by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from recall.index.protocol import RANGED_FEATURES
+from recall.titles import title_key
+from recall.tracks import CataloguedTrack, IndexedTrack, Vector
+
+DOC = "doc"
+UPDATED_AT = "updated_at_ms"
+POPULARITY = "popularity"
+ADDED_AT = "added_at_ms"
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://throughbeat.dev/tracks").bytes
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z", re.ASCII)
+_VARIANT = "89ab"
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(CataloguedTrack)
+
+
+def point_id(track_id: str) -> str:
+    """The point of a track: the text of `uuid.uuid5` of our namespace, at a third of its cost."""
+    digest = hashlib.sha1(_NAMESPACE + track_id.encode(), usedforsecurity=False).hexdigest()
+    variant = _VARIANT[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+
+
+def release_day(date: str | None) -> int | None:
+    """A full or partial ISO date as `YYYYMMDD`, its first day where it is partial; `None` for anything else.
+
+    >>> release_day("2003"), release_day("2003-11"), release_day("2003-11-24"), release_day("soon")
+    (20030101, 20031101, 20031124, None)
+    """
+    found = _DATE.match(date) if date is not None else None
+    if found is None:
+        return None
+    year, month, day = found.groups(default="01")
+    return int(year) * 10_000 + int(month) * 100 + int(day)
+
+
+def payload_of(track: CataloguedTrack) -> dict[str, Any]:
+    """What is stored of a track beside its vectors; what is unknown is absent, save popularity, which is then 0."""
+    payload: dict[str, Any] = {
+        DOC: _encoder.encode(track).decode(),
+        "title_key": title_key(track.title),
+        POPULARITY: float(track.popularity or 0.0),
+        UPDATED_AT: track.updated_at_ms,
+        ADDED_AT: track.added_at_ms,
+    }
+    if track.artists:
+        payload["artist_ids"] = _keywords(track.artist_ids)
+    if track.genres:
+        payload["genres"] = _keywords(track.genres)
+    if (day := release_day(track.release_date)) is not None:
+        payload["released"] = day
+    if track.features is not None:
+        payload.update(_ranged(track))
+    return payload
+
+
+def track_of(payload: Mapping[str, Any] | None) -> CataloguedTrack:
+    """The track that `payload_of` stored."""
+    return _decoder.decode((payload or {})[DOC])
+
+
+def _keywords(values: Sequence[str]) -> str | list[str]:
+    """One keyword bare and several as a list: engines match both alike, and the bare one is cheaper to hand over."""
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _ranged(track: CataloguedTrack) -> Iterable[tuple[str, float]]:
+    for name in RANGED_FEATURES:
+        value = getattr(track.features, name)
+        if value is not None:
+            yield name, float(value)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A track to store, and whether it goes in whatever is stored (else only over an equal or older stamp)."""
+
+    stored: IndexedTrack
+    forced: bool
+
+    @property
+    def stamp(self) -> int:
+        """When its owner changed it, UTC milliseconds; 0 for unknown."""
+        return self.stored.track.updated_at_ms
+
+
+def latest_versions(tracks: Iterable[IndexedTrack]) -> list[Version]:
+    """One version a track: what upserting them one by one would leave, as far as they alone decide it.
+
+    A stamp of 0 means "unknown", and always applies; so what follows one is judged by it alone, not by what is stored.
+    """
+    kept: dict[str, Version] = {}
+    for one in tracks:
+        before = kept.get(one.track.track_id)
+        stamp = one.track.updated_at_ms
+        if before is None or stamp == 0 or stamp >= before.stamp:
+            kept[one.track.track_id] = Version(one, stamp == 0 or (before is not None and before.forced))
+    return list(kept.values())
+
+
+def check_vectors(tracks: Iterable[IndexedTrack], dimensions: Mapping[str, int]) -> None:
+    """Refuse, before anything is written, what an engine would take silently or fail on half-way.
+
+    Raises:
+        ValueError: a vector has an unknown name, another dimension, or a value that is not finite in float32.
+    """
+    for name, group in _by_name(tracks, dimensions).items():
+        # One check of a matrix costs a hundredth of as many checks of a vector.
+        finite = np.isfinite(np.stack([vector for _, vector in group])).all(axis=1)
+        if not finite.all():
+            track_id = group[int(np.argmin(finite))][0]
+            raise ValueError(f"expected finite numbers in vector {name!r} of track {track_id!r}, got NaN or infinity")
+
+
+def _by_name(tracks: Iterable[IndexedTrack], dimensions: Mapping[str, int]) -> dict[str, list[tuple[str, Vector]]]:
+    groups: dict[str, list[tuple[str, Vector]]] = {}
+    for one in tracks:
+        for name, vector in one.vectors.items():
+            expect_shape(vector, name, dimensions, of=f"track {one.track.track_id!r}")
+            groups.setdefault(name, []).append((one.track.track_id, vector))
+    return groups
+
+
+def expect_shape(vector: Vector, name: str, dimensions: Mapping[str, int], *, of: str) -> None:
+    """Raises ValueError unless the collection has a vector of this name and dimension."""
+    if name not in dimensions:
+        raise ValueError(f"expected a vector named {' or '.join(map(repr, dimensions))} for {of}, got {name!r}")
+    if vector.shape != (dimensions[name],):
+        raise ValueError(f"expected {dimensions[name]} numbers in vector {name!r} of {of}, got shape {vector.shape}")
+
+
+def query_vector(vector: Vector, name: str, dimensions: Mapping[str, int]) -> list[float]:
+    """The numbers to search with. Raises ValueError for a wrong name or dimension, or one that is not finite."""
+    expect_shape(vector, name, dimensions, of="the query")
+    if not np.isfinite(vector).all():
+        raise ValueError(f"expected finite numbers in the query for {name!r}, got NaN or infinity")
+    return floats(vector)
+
+
+def floats(vector: Vector) -> list[float]:
+    """The numbers of a vector as an engine takes them, at float32 precision."""
+    numbers: list[float] = vector.astype(np.float32, copy=False).tolist()
+    return numbers

@@ -1,0 +1,146 @@
+"""Where Qdrant Edge keeps its shard: one directory, one owner, and a pointer that says which shard is the one.
+
+<root>/owner      locked by the process that has the index open; the lock dies with it
+<root>/current    the name of the shard in use; replaced by a rename, so it is always one or the other
+<root>/shard-7/   what `current` names; any other shard is what a crash left, and goes on the next opening
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from qdrant_edge import (
+    Distance,
+    EdgeConfig,
+    EdgeOptimizersConfig,
+    EdgeShard,
+    EdgeVectorParams,
+    HnswIndexConfig,
+    IntegerIndexParams,
+    PayloadSchemaType,
+    UpdateOperation,
+)
+
+from recall.errors import IndexUnavailable
+from recall.index.points import ADDED_AT, POPULARITY
+from recall.index.protocol import RANGED_FEATURES
+
+# Recall@100 is 0.95 and more with these, and 0.7 with the engine's defaults (m=16).
+GRAPH_LINKS = 32
+GRAPH_BUILD_BREADTH = 200
+# Kilobytes of vectors below which comparing with each is as fast as a graph, and exact: 8,000 of 64 dimensions.
+PLAIN_BELOW_KB = 2_000
+
+_KEYWORDS = ("artist_ids", "genres", "title_key")
+_DECIMALS = (POPULARITY, *RANGED_FEATURES)
+_INTEGERS = ("released", ADDED_AT)
+
+
+def shard_config(dimensions: Mapping[str, int]) -> EdgeConfig:
+    """One named vector a dimension, compared by dot product, in one segment once it is optimised."""
+    return EdgeConfig(
+        vectors={name: EdgeVectorParams(size=size, distance=Distance.Dot) for name, size in dimensions.items()},
+        hnsw_config=HnswIndexConfig(GRAPH_LINKS, GRAPH_BUILD_BREADTH, PLAIN_BELOW_KB),
+        optimizers=EdgeOptimizersConfig(indexing_threshold=PLAIN_BELOW_KB, default_segment_number=1),
+    )
+
+
+def create_field_indexes(shard: EdgeShard) -> None:
+    """Index what filters and orders need; what is indexed already stays as it is."""
+    for field in _KEYWORDS:
+        shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
+    for field in _DECIMALS:
+        shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Float))
+    for field in _INTEGERS:
+        # Only ranges and orders are asked of them: an exact look-up would be a second index.
+        shard.update(UpdateOperation.create_field_index(field, IntegerIndexParams(lookup=False, range=True)))
+
+
+class ShardHome:
+    """The directory, owned by this process until `release`."""
+
+    def __init__(self, root: Path, owner: IO[bytes]) -> None:
+        self._root = root
+        self._owner = owner
+
+    @classmethod
+    def own(cls, root: Path) -> ShardHome:
+        """Take the directory, made if need be.
+
+        Raises:
+            IndexUnavailable: another process has it.
+        """
+        root.mkdir(parents=True, exist_ok=True)
+        owner = (root / "owner").open("ab")
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner.close()
+            raise IndexUnavailable(
+                f"expected to be the only owner of the index in {root}, but a running process has it: "
+                "stop that one, or use another data directory"
+            ) from error
+        return cls(root, owner)
+
+    def current(self) -> Path | None:
+        """The shard in use, or `None` when there never was one."""
+        pointer = self._root / "current"
+        return self._root / pointer.read_text().strip() if pointer.exists() else None
+
+    def unused(self) -> Path:
+        """A shard directory that does not exist yet."""
+        numbers = [int(path.name.removeprefix("shard-")) for path in self._root.glob("shard-*")]
+        return self._root / f"shard-{max(numbers, default=0) + 1}"
+
+    def point_to(self, shard: Path) -> None:
+        """Make it the shard in use, for good: a power loss leaves the pointer old or new, never neither."""
+        draft = self._root / "current.draft"
+        with draft.open("w") as file:
+            file.write(shard.name)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._root / "current")
+        descriptor = os.open(self._root, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sweep(self) -> None:
+        """Delete every shard that is not in use."""
+        for path in self._root.glob("shard-*"):
+            if path != self.current():
+                shutil.rmtree(path)
+
+    def release(self) -> None:
+        """Let another process own the directory."""
+        self._owner.close()
+
+
+def open_shard(home: ShardHome, dimensions: Mapping[str, int]) -> EdgeShard:
+    """The shard in use, or a new one, with all its indexes; what crashes left is deleted.
+
+    Raises:
+        IndexUnavailable: what is stored does not open, or has other vectors than these.
+    """
+    home.sweep()
+    current = home.current()
+    try:
+        if current is not None:
+            shard = EdgeShard.load(str(current), shard_config(dimensions))
+            create_field_indexes(shard)
+        else:
+            current = home.unused()
+            current.mkdir()
+            shard = EdgeShard.create(str(current), shard_config(dimensions))
+            create_field_indexes(shard)
+            shard.flush()
+            home.point_to(current)
+    except Exception as error:  # the engine raises nothing narrower
+        raise IndexUnavailable(f"expected a shard with vectors {dict(dimensions)} in {current}: {error}") from error
+    return shard

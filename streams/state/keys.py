@@ -1,0 +1,59 @@
+"""Every key in Redis: `<installation>.<what>:{<slot>}`, so that one Lua call stays on one node of a cluster.
+
+The part in braces is the hash tag. A person's keys share the person's, so no two persons share a key, whatever
+characters their ids hold; what is counted over persons is kept by partition of `listening.events` and summed when read.
+"""
+
+from __future__ import annotations
+
+# The order in which person.lua takes them.
+PERSON_KEYS = (
+    b":meta",
+    b":recent",
+    b":heard",
+    b":likes",
+    b":dislikes",
+    b":saves",
+    b":blocked",
+    b":followed",
+    b":anchors",
+    b":session",
+)
+
+
+def key_prefix(installation: str) -> str:
+    """What all keys of an installation begin with: `acme.`, or nothing."""
+    return f"{installation.rstrip('.')}." if installation else ""
+
+
+def person_keys(prefix: str, user_id: str) -> list[bytes]:
+    """The keys of one person, in the order of `PERSON_KEYS`."""
+    tag = f"{prefix}person:{{{_without_braces(user_id)}}}".encode()
+    return [tag + name for name in PERSON_KEYS]
+
+
+def _without_braces(user_id: str) -> str:
+    """The id as the inside of a hash tag, which ends at the first brace; different for different ids."""
+    if "{" in user_id or "}" in user_id or "%" in user_id:
+        return user_id.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+    return user_id
+
+
+def popularity_key(prefix: str, partition: int) -> str:
+    """The decayed plays of one partition, by track."""
+    return f"{prefix}popularity:{{p{partition}}}"
+
+
+def applied_key(prefix: str, partition: int) -> str:
+    """Up to which offset a partition has been counted."""
+    return f"{prefix}applied:{{p{partition}}}"
+
+
+def artists_key(prefix: str) -> str:
+    """All artists, by id."""
+    return f"{prefix}artists"
+
+
+def playlists_key(prefix: str) -> str:
+    """All playlists, by id."""
+    return f"{prefix}playlists"

@@ -1,0 +1,183 @@
+"""What is known of each person: counted once however often an event is sent, in a bounded number of bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from recall.person import NOBODY, Person
+from streams.settings import Settings
+from streams.state.connection import Command, RedisConnection
+from streams.state.held import (
+    Held,
+    decode_anchors,
+    decode_heard,
+    decode_rated,
+    decode_session,
+    person,
+    report,
+    session_entry,
+)
+from streams.state.interactions import anchor_weight
+from streams.state.keys import key_prefix, person_keys
+from streams.state.scripts import script
+from streams.state.watermark import decode_watermark, watermark_commands
+from topics.records import ARTIST_KINDS, Listen
+
+# A person's last counted event ids, with where they were counted. No more events may be applied to persons before the
+# first of them is in the counts of popularity: then a redelivered event still finds whether it was counted.
+PERSON_EVENT_IDS = 200
+SESSION_MAX = 50
+ANCHORS_MAX = 64
+# A track played for ever must not be all that a person is known for.
+ANCHOR_WEIGHT_MAX = 8.0
+# How person.lua says that an event counted.
+COUNTED = ord("1")
+
+
+class Sent(Struct, frozen=True, gc=False):
+    """A listening event with where it stands in the log."""
+
+    partition: int
+    offset: int
+    event: Listen
+
+
+class PersonStore:
+    """Persons by user id.
+
+    The log's order decides, not `occurred_at_ms`: a wrong clock orders nothing but what was heard longest ago. A like
+    ends a dislike and the other way round, `unrate` ends both. Blocking an artist does not unfollow: unblocking brings
+    the follow back. Only `play` and `skip` make a track heard. An anchor is a track finished, liked, saved, repeated or
+    added to a playlist: its weights add up to at most `ANCHOR_WEIGHT_MAX`, an early skip or taking back the like or the
+    save lowers it, at 0 it is forgotten; a disliked track is none.
+    """
+
+    def __init__(self, redis: RedisConnection, settings: Settings) -> None:
+        self._redis = redis
+        self._prefix = key_prefix(settings.topic_prefix)
+        self._heard_max = settings.person_heard_max
+        self._rated_max = settings.person_rated_max
+        self._limits = msgspec.msgpack.encode(
+            {
+                "event_ids": PERSON_EVENT_IDS,
+                "session": SESSION_MAX,
+                "heard": self._heard_max,
+                "rated": self._rated_max,
+                "anchors": ANCHORS_MAX,
+                "anchor_weight": ANCHOR_WEIGHT_MAX,
+            }
+        )
+
+    async def apply(self, by_person: Mapping[str, Sequence[Sent]]) -> dict[str, list[bool]]:
+        """Let events take effect, each once, in the order given; tell for each whether it counted.
+
+        An event that comes again gets the answer of its first time, as long as it is among the person's last
+        `PERSON_EVENT_IDS`; one whose `event_id` is among them, sent at another offset, does not count.
+
+        Raises:
+            StoreUnavailable: it is not known which took effect; apply them again.
+        """
+        verdicts = await self._redis.run([self._apply(user_id, sent) for user_id, sent in by_person.items()])
+        return {user_id: [one == COUNTED for one in given] for user_id, given in zip(by_person, verdicts, strict=True)}
+
+    def _apply(self, user_id: str, sent: Sequence[Sent]) -> Command:
+        keys = person_keys(self._prefix, user_id)
+        effects = chain.from_iterable(map(effect, sent))
+        return (b"EVALSHA", script("person").sha, len(keys), *keys, self._limits, *effects)
+
+    async def read(self, user_id: str) -> Person:
+        """The person as recall wants them; somebody unknown has done nothing.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        found, _ = await self.read_for_answer(user_id, 0)
+        return found
+
+    async def read_for_answer(self, user_id: str | None, partitions: int) -> tuple[Person, dict[int, int]]:
+        """The person (nobody for `None`), and how far the events in what was read had counted, at least.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        asked = watermark_commands(self._prefix, partitions)
+        if user_id is None:
+            return NOBODY, decode_watermark(await self._redis.run(asked) if asked else ())
+        replies = await self._redis.run([*asked, *self._read(user_id)])
+        found = person(
+            user_id,
+            replies[-1][1:],
+            heard_max=self._heard_max,
+            rated_max=self._rated_max,
+            anchors_max=ANCHORS_MAX,
+        )
+        return found, decode_watermark(replies[:partitions])
+
+    def _read(self, user_id: str) -> list[Command]:
+        """Everything of one person at one moment: the last reply has a part for each key but the second."""
+        meta, _, *hashes, session = person_keys(self._prefix, user_id)
+        return [
+            (b"MULTI",),
+            (b"HGET", meta, b"n"),
+            *((b"HGETALL", key) for key in hashes),
+            (b"LRANGE", session, 0, -1),
+            (b"EXEC",),
+        ]
+
+    async def held(self, user_id: str) -> Held:
+        """All that is held about a person.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        replies: Sequence[Any] = (await self._redis.run(self._read(user_id)))[-1]
+        counted, heard, *rated, anchors, session = replies
+        likes, dislikes, saves, blocked, followed = (decode_rated(flat, self._rated_max) for flat in rated)
+        return Held(
+            events_counted=int(counted or 0),
+            heard=decode_heard(heard, self._heard_max),
+            likes=likes,
+            dislikes=dislikes,
+            saves=saves,
+            blocked_artists=blocked,
+            followed_artists=followed,
+            anchors=decode_anchors(anchors, ANCHORS_MAX),
+            session=decode_session(session),
+        )
+
+    async def person_report(self, user_id: str) -> dict[str, Any]:
+        """What `person show` says of somebody, ready for JSON.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        return report(user_id, await self.held(user_id))
+
+    async def forget(self, user_id: str) -> None:
+        """Delete all that is held about a person; events that come again later are new.
+
+        Raises:
+            StoreUnavailable: it is not known whether it was deleted; forget again.
+        """
+        await self._redis.run([(b"UNLINK", *person_keys(self._prefix, user_id))])
+
+
+def effect(sent: Sent) -> Command:
+    """What an event is to its person, as person.lua takes it."""
+    event = sent.event
+    return (
+        sent.partition,
+        sent.offset,
+        hashlib.blake2b(event.event_id.encode(), digest_size=8).digest(),
+        event.kind,
+        (event.artist_id if event.kind in ARTIST_KINDS else event.track_id) or "",
+        event.occurred_at_ms,
+        repr(anchor_weight(event)),
+        session_entry(event),
+    )
