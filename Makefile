@@ -18,8 +18,8 @@ $(DONE): requirements.lock pyproject.toml
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: $(DONE) ## a listener and a new release, live, on the bundled sample
-	$(BIN)/python -m bench.demo
+demo: $(DONE) ## DEMO=--keep leaves it running; a listener and a new release, live, on the bundled sample
+	$(BIN)/throughbeat demo $(DEMO)
 
 up: $(DONE) ## the whole embedded stack with the sample catalogue, until Ctrl-C
 	$(BIN)/throughbeat up --catalogue sample

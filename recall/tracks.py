@@ -20,8 +20,8 @@ class CataloguedTrack(Struct, frozen=True, array_like=True):
     """What channels, filters, ranking and answers need of one track.
 
     `own_genres` are those of the track's own record; `genres` adds those of its artists, without repeats.
-    `added_at_ms` is when it became news, 0 for one that came with a whole catalogue; `updated_at_ms` its owner's stamp, 0
-    when there was none.
+    `added_at_ms` is when it became news, 0 for one that came with a whole catalogue. `updated_at_ms` is its owner's
+    stamp, 0 when there was none.
     """
 
     track_id: str

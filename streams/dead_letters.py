@@ -1,37 +1,28 @@
-"""What could not be applied: read from the dead-letter topics, counted, shown, and sent again.
-
-How far letters have been sent again is kept in Kafka, in one consumer group a reason: an offset says "all letters with
-this reason before here". So a run that stops half-way, or takes one reason only, is taken up exactly where it was.
-"""
+"""What could not be applied: read from the dead-letter topics, and counted."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, NoError
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
 from streams.errors import StreamError
 from topics.admin import TopicState, list_topics
-from topics.client import Client, Published
 from topics.connection import Connection
-from topics.errors import PublishFailed
-from topics.specs import DEAD_LETTERS, MAX_DEAD_LETTER_BYTES, TopicSpec, full_name, spec_named
+from topics.specs import DEAD_LETTERS, MAX_DEAD_LETTER_BYTES, TopicSpec, spec_named
 
 # In the order in which they are appended to what came.
 DEAD_HEADERS = ("dead_reason", "dead_message", "dead_topic", "dead_partition", "dead_offset", "dead_at_ms")
 SUFFIX = ".dead"
-BATCH = 100
 SILENT_FOR_MS = 10_000
 
 
 class LettersUnreadable(StreamError):
-    """The broker stopped answering while dead letters were read or their progress was kept."""
+    """The broker does not give, or no longer gives, the dead letters that it has."""
 
 
 @dataclass(frozen=True)
@@ -98,205 +89,45 @@ class Tally:
         self.replayed += replayed
 
 
-class DeadLetterBox:
-    """The dead letters of one installation."""
-
-    def __init__(self, connection: Connection, prefix: str = "") -> None:
-        self._connection = connection
-        self._prefix = prefix
-        self._installation = full_name(DEAD_LETTERS[0], prefix).removesuffix(DEAD_LETTERS[0].name)
-
-    def letters(self, topic: TopicSpec | None = None) -> Iterator[DeadLetter]:
-        """Every letter there is now, of one topic or of all, in the order of each topic.
-
-        Raises:
-            BrokerUnavailable, LettersUnreadable: the broker does not answer, or no more.
-        """
-        states = [state for state in list_topics(self._connection, self._prefix) if state.records]
-        specs = {state.name: state.spec for state in states if state.spec in ((topic,) if topic else DEAD_LETTERS)}
-        ends = {TopicPartition(s.name, p): end for s in states if s.name in specs for p, end in _unread(s)}
-        consumer = self._connection.open(
-            KafkaConsumer,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=MAX_DEAD_LETTER_BYTES,
-            metrics_enabled=False,
-        )
-        try:
-            for record in _read(consumer, ends):
-                yield letter_of(specs[record.topic], record)
-        except KafkaError as error:
-            raise LettersUnreadable(f"dead letters cannot be read: {error!r}") from error
-        finally:
-            consumer.close()
-
-    def tally(self) -> dict[tuple[str, str], Tally]:
-        """Counts by topic of origin and reason."""
-        progress = self.progress()
-        counts: dict[tuple[str, str], Tally] = {}
-        for letter in self.letters():
-            counts.setdefault((letter.origin.name, letter.reason), Tally()).add(letter, progress.has(letter))
-        return dict(sorted(counts.items()))
-
-    def progress(self) -> Progress:
-        """How far letters have been sent again, as Kafka has it.
-
-        Raises:
-            BrokerUnavailable, LettersUnreadable: it cannot be known.
-        """
-        progress = Progress(self._connection, f"{self._installation}throughbeat.dead-letters.", self._prefix)
-        progress.load()
-        return progress
-
-    def replay(
-        self,
-        chosen: Iterable[DeadLetter],
-        progress: Progress,
-        on_replayed: Callable[[int], None] = lambda count: None,
-    ) -> Replayed:
-        """Send letters again to the topic they came from, byte for byte, and keep how far it went.
-
-        A letter that was sent again before is passed over. A process that is killed may send up to `BATCH` letters once
-        more; to stop it without, end `chosen`.
-
-        Args:
-            chosen: each topic's letters in their order, with any reasons left out, but of a reason none.
-            progress: as it was when they were chosen.
-            on_replayed: told how many so far, batch by batch.
-
-        Raises:
-            PublishFailed: the broker did not acknowledge a letter; those before it are kept as sent.
-        """
-        done = Replayed()
-        with Client(self._connection, self._prefix) as client:
-            batch = Batch(client, progress, done)
-            for letter in chosen:
-                if batch.add(letter) >= BATCH:
-                    batch.settle()
-                    on_replayed(done.count)
-            batch.settle()
-        on_replayed(done.count)
-        return done
+def tally_of(letters: Iterable[DeadLetter], replayed: Callable[[DeadLetter], bool]) -> dict[tuple[str, str], Tally]:
+    """Counts by topic of origin and reason."""
+    counts: dict[tuple[str, str], Tally] = {}
+    for letter in letters:
+        counts.setdefault((letter.origin.name, letter.reason), Tally()).add(letter, replayed(letter))
+    return dict(sorted(counts.items()))
 
 
-@dataclass
-class Replayed:
-    """What a replay did.
+@contextmanager
+def dead_letters(
+    connection: Connection, prefix: str = "", topic: TopicSpec | None = None
+) -> Iterator[Iterator[DeadLetter]]:
+    """Every letter there is now, of one dead-letter topic or of all, in the order of each topic.
 
-    Attributes:
-        by_topic: letters sent again, by the topic they went to.
-        unsendable: letters with neither key nor value, which no producer sends.
+    A block, because a consumer that is closed only when Python ends waits for ever for its dead thread.
+
+    Raises:
+        BrokerUnavailable, LettersUnreadable: the broker does not answer, or no more.
     """
-
-    by_topic: Counter[str] = field(default_factory=Counter)
-    unsendable: int = 0
-
-    @property
-    def count(self) -> int:
-        """All letters sent again."""
-        return sum(self.by_topic.values())
-
-
-class Progress:
-    """Up to which offset the letters of each reason have been sent again."""
-
-    def __init__(self, connection: Connection, group_prefix: str, prefix: str) -> None:
-        self._connection = connection
-        self._group_prefix = group_prefix
-        self._prefix = prefix
-        self._next: dict[tuple[str, TopicPartition], int] = {}
-
-    def has(self, letter: DeadLetter) -> bool:
-        """Whether the letter has been sent again."""
-        return letter.offset < self._next.get((letter.reason, self._place(letter)), 0)
-
-    def load(self) -> None:
-        """Ask Kafka."""
-        with _Admin(self._connection) as admin:
-            names = [group["group_id"] for group in admin.list_groups()]
-            for group in (name for name in names if name.startswith(self._group_prefix)):
-                reason = group.removeprefix(self._group_prefix)
-                for place, committed in admin.list_group_offsets(group)[group].items():
-                    self._next[(reason, place)] = committed.offset
-
-    def keep(self, letters: Iterable[DeadLetter]) -> None:
-        """These have been sent again, and all before them with the same reason."""
-        by_reason: dict[str, dict[TopicPartition, Any]] = {}
-        for letter in letters:
-            place = self._place(letter)
-            by_reason.setdefault(letter.reason, {})[place] = OffsetAndMetadata(letter.offset + 1, "", -1)
-        if not by_reason:
-            return
-        with _Admin(self._connection) as admin:
-            for reason, offsets in by_reason.items():
-                answers = admin.alter_group_offsets(self._group_prefix + reason, offsets)
-                for error in (answer for answer in answers.values() if answer is not NoError):
-                    raise error
-                self._next |= {(reason, place): at.offset for place, at in offsets.items()}
-
-    def _place(self, letter: DeadLetter) -> TopicPartition:
-        return TopicPartition(full_name(letter.topic, self._prefix), letter.partition)
+    wanted = DEAD_LETTERS if topic is None else (topic,)
+    states = [state for state in list_topics(connection, prefix) if state.spec in wanted]
+    specs = {state.name: state.spec for state in states}
+    ends = {TopicPartition(state.name, partition): end for state in states for partition, end in _held(state)}
+    consumer = connection.open(
+        KafkaConsumer,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MAX_DEAD_LETTER_BYTES,
+        metrics_enabled=False,
+    )
+    try:
+        yield (letter_of(specs[record.topic], record) for record in _read(consumer, ends))
+    except KafkaError as error:
+        raise LettersUnreadable(f"dead letters cannot be read: {error!r}") from error
+    finally:
+        consumer.close()
 
 
-@dataclass
-class Batch:
-    """Letters under way, whose progress is kept at once."""
-
-    client: Client
-    progress: Progress
-    done: Replayed
-    under_way: list[tuple[DeadLetter, Future[Published]]] = field(default_factory=list)
-
-    def add(self, letter: DeadLetter) -> int:
-        """Send one letter unless that was done before; how many are under way."""
-        if letter.key is None and letter.value is None:
-            self.done.unsendable += 1
-        elif not self.progress.has(letter):
-            # kafka-python sends no null as a header's value; an empty one is the nearest.
-            headers = [(name, value or b"") for name, value in letter.headers]
-            sent = self.client.post_bytes(letter.origin, letter.key, letter.value, headers)
-            self.under_way.append((letter, sent))
-        return len(self.under_way)
-
-    def settle(self) -> None:
-        """Wait for the acknowledgements and keep how far it went.
-
-        Raises:
-            PublishFailed: one did not come. Letters after it with the same reason do not count as sent.
-        """
-        kept: list[DeadLetter] = []
-        stuck: dict[tuple[str, str, int], PublishFailed] = {}
-        for letter, sent in self.under_way:
-            line = (letter.reason, letter.topic.name, letter.partition)
-            try:
-                sent.result()
-            except PublishFailed as error:
-                stuck.setdefault(line, error)
-            if line not in stuck:
-                kept.append(letter)
-        self.under_way.clear()
-        self.progress.keep(kept)
-        self.done.by_topic.update(letter.origin.name for letter in kept)
-        for error in stuck.values():
-            raise error
-
-
-class _Admin:
-    """An admin client for the length of a block, whose errors are ours."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._admin: Any = connection.open(KafkaAdminClient)
-
-    def __enter__(self) -> Any:
-        return self._admin
-
-    def __exit__(self, kind: Any, error: BaseException | None, at: Any) -> None:
-        self._admin.close()
-        if isinstance(error, KafkaError):
-            raise LettersUnreadable(f"the progress of replays cannot be read or kept: {error!r}") from error
-
-
-def _unread(state: TopicState) -> Sequence[tuple[int, int]]:
+def _held(state: TopicState) -> Sequence[tuple[int, int]]:
     """Partition and end of each partition that holds something."""
     return [(partition, end) for partition, end in state.ends.items() if end > state.starts[partition]]
 

@@ -135,7 +135,7 @@ class DeadLetters:
 
 
 async def batches(stream: Any, batch_max: int, window_s: float) -> AsyncIterator[list[Any]]:
-    """What is there, up to `batch_max` events at once, collected for `window_s` at most and only while more keep coming.
+    """What is there, up to `batch_max` events at once, collected for `window_s` at most and while more keep coming.
 
     A lone record waits for one `LULL_S`. Reading goes on while a batch is being applied, at most one batch ahead. Ends
     with the stream.

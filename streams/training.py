@@ -49,14 +49,14 @@ class Catalogue:
 def read_catalogue(tracks_path: Path, playlists_path: Path) -> Catalogue:
     """The tracks of a file that can be embedded, one release of each recording, and the playlists that hold them."""
     tracks: dict[tuple[str, str], Track] = {}
-    for record in _records(open_tracks(tracks_path), Track):
+    for record in records_of(open_tracks(tracks_path), Track):
         if record.features and can_embed(record.features):
             tracks.setdefault((title_key(record.title), _artist(record) or record.track_id), record)
     kept = list(tracks.values())
     rows = {track.track_id: row for row, track in enumerate(kept)}
     playlists = [
         np.array(sorted({rows[i] for i in one.track_ids if i in rows}), dtype=np.int64)
-        for one in _records(open_playlists(playlists_path), Playlist)
+        for one in records_of(open_playlists(playlists_path), Playlist)
     ]
     albums = [track.album.album_id if track.album else None for track in kept]
     labels = {"album": _numbered(albums), "artist": _numbered([_artist(track) for track in kept])}
@@ -128,7 +128,8 @@ def _groups(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return [np.array(one, dtype=np.int64) for one in members.values() if len(one) > 1]
 
 
-def _records(source: Source, kind: type[Any]) -> Iterator[Any]:
+def records_of(source: Source, kind: type[Any]) -> Iterator[Any]:
+    """The records of a file, those that break the contract left out."""
     for item in source.items():
         try:
             yield decode(letter_of(source, item, None).value, kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +21,8 @@ from streams.embedded.ports import free_port
 from streams.embedded.redis import EmbeddedRedis, redis_child
 from streams.embedded.supervisor import Supervisor
 from streams.errors import StreamError
-from streams.importing.catalogue import import_catalogue
-from streams.importing.run import OnProgress, ignore
+from streams.importing.catalogue import catalogue_files, import_catalogue
+from streams.importing.run import OnProgress, Options, ignore
 from streams.lag import lag_of
 from streams.settings import Settings, variable
 from topics.admin import create_topics
@@ -84,6 +85,7 @@ class Stack:
         children = [kafka_child(kafka), redis_child(redis), *(worker_child(self.settings, name) for name in WORKERS)]
         self._supervisor = Supervisor(settings.data_dir, children, on_change=on_change)
         self._children_ready = asyncio.Event()
+        self._import_stopping = threading.Event()
 
     async def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Run until told to stop; `on_ready` is called once requests can be answered from the wanted catalogue.
@@ -92,6 +94,7 @@ class Stack:
             DataDirectoryInUse: another stack runs on the directory.
             StreamError, TopicError: the catalogue could not be imported, or nothing answers.
         """
+        catalogue_files(self._wanted.catalogue)  # a file that is not there is told before anything starts
         running = asyncio.create_task(self._supervisor.run(self._children_ready.set))
         getting_ready = asyncio.create_task(self._get_ready())
         try:
@@ -101,6 +104,7 @@ class Stack:
                 on_ready()
             await running
         finally:
+            self._import_stopping.set()
             getting_ready.cancel()
             self._supervisor.stop()
             for path in self._ready_files():
@@ -120,7 +124,9 @@ class Stack:
             write_atomically(path, msgspec.json.encode(self.file))
 
     def _fill(self) -> None:
-        reports = import_catalogue(self._wanted.catalogue, self.settings, on_progress=self._on_progress)
+        how = Options(once=True, stopping=self._import_stopping)
+        catalogue = self._wanted.catalogue
+        reports = import_catalogue(catalogue, self.settings, options=how, on_progress=self._on_progress)
         if reports:
             wait_until_searchable(self.settings)
 

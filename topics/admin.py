@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kafka import TopicPartition
@@ -64,8 +64,8 @@ class TopicState:
     partitions: int
     replication: int
     config: Mapping[str, str]
-    starts: Mapping[int, int]
-    ends: Mapping[int, int]
+    starts: Mapping[int, int] = field(default_factory=dict)
+    ends: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def records(self) -> int:
@@ -107,7 +107,7 @@ def list_topics(connection: Connection, prefix: str = "") -> list[TopicState]:
         TopicsNotManaged: the broker does not let us look.
     """
     with _admin(connection) as admin:
-        return _states(admin, {full_name(spec, prefix): spec for spec in ALL})
+        return _counted(admin, _states(admin, {full_name(spec, prefix): spec for spec in ALL}))
 
 
 def require_topics(connection: Connection, names: Iterable[str]) -> None:
@@ -176,12 +176,10 @@ def partitions_of(spec: TopicSpec, partitions: int) -> int:
 
 
 def _states(admin: Any, wanted: Mapping[str, TopicSpec]) -> list[TopicState]:
+    """What the broker has of each topic, but for its offsets."""
     described = _described(admin, wanted) if wanted else {}
     there = {name: found["partitions"] for name, found in described.items() if found is not None}
     configs = _configs(admin, list(there))
-    places = [TopicPartition(name, one["partition_index"]) for name, found in there.items() for one in found]
-    starts = _offsets(admin, places, OffsetSpec.EARLIEST)
-    ends = _offsets(admin, places, OffsetSpec.LATEST)
     return [
         TopicState(
             name=name,
@@ -189,11 +187,16 @@ def _states(admin: Any, wanted: Mapping[str, TopicSpec]) -> list[TopicState]:
             partitions=len(there.get(name, ())),
             replication=min((len(one["replica_nodes"]) for one in there.get(name, ())), default=0),
             config={key: configs[name][key]["value"] for key in _compared(spec)} if name in there else {},
-            starts=starts.get(name, {}),
-            ends=ends.get(name, {}),
         )
         for name, spec in wanted.items()
     ]
+
+
+def _counted(admin: Any, states: Sequence[TopicState]) -> list[TopicState]:
+    places = [TopicPartition(state.name, partition) for state in states for partition in range(state.partitions)]
+    starts = _offsets(admin, places, OffsetSpec.EARLIEST)
+    ends = _offsets(admin, places, OffsetSpec.LATEST)
+    return [replace(state, starts=starts.get(state.name, {}), ends=ends.get(state.name, {})) for state in states]
 
 
 def _compared(spec: TopicSpec) -> Sequence[str]:

@@ -11,6 +11,7 @@ from streams.cli.registry import Entry, LazyGroup
 __all__ = ["app", "main"]
 
 COMMANDS = {
+    "demo": Entry("streams.cli.demo", "A listener and a new release, live, on the bundled sample."),
     "up": Entry("streams.cli.up", "Run the whole stack on this machine."),
     "recommend": Entry("streams.cli.recommend", "Ask for recommendations, as any program does."),
     "publish": Entry("streams.cli.publish", "Send records, one a line of JSON, to a topic."),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from heapq import nlargest
-from itertools import islice
+from itertools import islice, takewhile
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -17,10 +19,14 @@ import typer
 
 from streams.cli.options import DataDirOption, JsonOption, KafkaOption, PrefixOption, console, settings_from
 from streams.connections import connection_of
-from streams.dead_letters import SUFFIX, DeadLetter, DeadLetterBox, Progress, Replayed, Tally
+from streams.dead_letters import SUFFIX, DeadLetter, Tally, dead_letters, tally_of
+from streams.replays import Progress, Replayed
+from streams.replays import replay as send_again
+from topics.connection import Connection
 from topics.specs import DEAD_LETTERS, TopicSpec, dead_letters_of, spec_named
 
 PREVIEW = 2_000
+Place = tuple[Connection, str]
 
 dead_letters_app = typer.Typer(no_args_is_help=True, help="Look at what could not be applied, and send it again.")
 
@@ -38,7 +44,10 @@ def list_(
 
     Example: throughbeat dead-letters list
     """
-    found = _box(kafka, prefix, data_dir).tally()
+    place = _place(kafka, prefix, data_dir)
+    progress = Progress(*place)
+    with dead_letters(*place) as letters:
+        found = tally_of(letters, progress.has)
     if as_json:
         typer.echo(msgspec.json.encode([_row(*pair) for pair in found.items()]).decode())
     elif found:
@@ -64,13 +73,13 @@ def show(
 
     Example: throughbeat dead-letters show --topic listening.events --reason wrong_key --limit 3
     """
-    box = _box(kafka, prefix, data_dir)
-    letters = _chosen(box, topic, reason)
-    if offset is None:
-        found = nlargest(limit, letters, key=lambda letter: (letter.at_ms, letter.topic.name, letter.offset))
-    else:
-        found = list(islice((letter for letter in letters if letter.offset >= offset), limit))
-    progress = box.progress()
+    place = _place(kafka, prefix, data_dir)
+    with _chosen(place, topic, reason) as letters:
+        if offset is None:
+            found = nlargest(limit, letters, key=lambda letter: (letter.at_ms, letter.topic.name, letter.offset))
+        else:
+            found = list(islice((letter for letter in letters if letter.offset >= offset), limit))
+    progress = Progress(*place)
     for letter in found:
         typer.echo(msgspec.json.encode(_as_json(letter, progress)).decode() if as_json else told(letter, progress))
     if not found and not as_json:
@@ -95,31 +104,32 @@ def replay(
 
     Example: throughbeat dead-letters replay --topic listening.events --reason invalid --dry-run
     """
-    box = _box(kafka, prefix, data_dir)
-    progress = box.progress()
+    place = _place(kafka, prefix, data_dir)
+    progress = Progress(*place)
     waiting = Replayed()
-    waiting.by_topic.update(one.origin.name for one in _chosen(box, topic, reason) if not progress.has(one))
+    with _chosen(place, topic, reason) as letters:
+        waiting.by_topic.update(one.origin.name for one in letters if not progress.has(one))
     if dry_run or not waiting.count:
         _sum_up(waiting, "would be sent again" if dry_run else "left to send again", as_json)
         return
     if not yes:
         typer.confirm(f"Send {_by_topic(waiting)} again?", abort=True, err=True)
-    with _until_told_to_stop() as stopping, _bar(waiting.count) as advance:
-        chosen = (one for one in _chosen(box, topic, reason) if not stopping.is_set())
-        done = box.replay(chosen, progress, advance)
+    with _until_told_to_stop() as stopping, _bar(waiting.count) as advance, _chosen(place, topic, reason) as letters:
+        done = send_again(*place, takewhile(lambda _: not stopping.is_set(), letters), progress, advance)
     _sum_up(done, "sent again", as_json)
     if stopping.is_set():
         raise typer.Exit(130)
 
 
-def _box(kafka: str | None, prefix: str | None, data_dir: Any) -> DeadLetterBox:
+def _place(kafka: str | None, prefix: str | None, data_dir: Path | None) -> Place:
     settings = settings_from(kafka, prefix, data_dir)
-    return DeadLetterBox(connection_of(settings), settings.topic_prefix)
+    return connection_of(settings), settings.topic_prefix
 
 
-def _chosen(box: DeadLetterBox, topic: str | None, reason: str | None) -> Iterator[DeadLetter]:
-    letters = box.letters(None if topic is None else dead_topic(topic))
-    return (letter for letter in letters if reason is None or letter.reason == reason)
+@contextmanager
+def _chosen(place: Place, topic: str | None, reason: str | None) -> Iterator[Iterator[DeadLetter]]:
+    with dead_letters(*place, None if topic is None else dead_topic(topic)) as letters:
+        yield (letter for letter in letters if reason is None or letter.reason == reason)
 
 
 def dead_topic(name: str) -> TopicSpec:
@@ -228,6 +238,9 @@ def _until_told_to_stop() -> Iterator[threading.Event]:
 
 @contextmanager
 def _bar(total: int) -> Iterator[Any]:
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
     from rich.console import Console
     from rich.progress import Progress as Bar
 

@@ -9,13 +9,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
+import msgspec
 import typer
 
 from streams.errors import StreamError
+from topics.codec import decode
+from topics.errors import RecordRefused
+from topics.records import Features, Record
 
 if TYPE_CHECKING:
     from models.embeat_mlp import EmbeatMLP
-    from topics.records import Features
 
 BATCH = 4096
 
@@ -24,65 +27,93 @@ class BadLine(StreamError):
     """A line of the input cannot be embedded."""
 
 
+class _Line(Record, frozen=True, kw_only=True):
+    """A line that holds its features under a name of their own, as a track does."""
+
+    features: Features | msgspec.UnsetType | None = msgspec.UNSET
+
+
+def _readable(file: Path) -> Path:
+    """Say that a file is missing as any wrong argument is said; `-` is standard input."""
+    if str(file) != "-" and (not file.exists() or file.is_dir()):
+        raise typer.BadParameter(f"expected a file {file}, got {'a folder' if file.is_dir() else 'none'}")
+    return file
+
+
 def embed(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="One JSON object of features a line; - reads a pipe.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE|-", callback=_readable, help="One JSON object of features a line; - reads a pipe."
+        ),
+    ],
     checkpoint: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Weights; else those that ship with the project.")
     ] = None,
 ) -> None:
     """Turn lines of audio features, bare or under "features", into lines of {"embedding": [64 numbers]}.
 
+    Empty lines are passed over. At a line that cannot be embedded it stops, with exit code 2 and the line's number,
+    after the vectors of all lines before it.
+
     Example: echo '{"danceability": 0.6, "energy": 0.8, "valence": 0.4, "acousticness": 0.01, "liveness": 0.1,
     "speechiness": 0.05, "instrumentalness": 0, "tempo": 118.2}' | throughbeat embed -
     """
-    from models.embeat_mlp import load_checkpoint
+    from models.embeat_mlp import load_checkpoint  # torch takes seconds to load
 
     model = load_checkpoint(checkpoint)
-    done = 0
     with ExitStack() as opened:
-        lines: BinaryIO = sys.stdin.buffer if file == "-" else opened.enter_context(Path(file).open("rb"))
-        numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-        while batch := list(islice(numbered, BATCH)):
-            done += _embed_batch(model, batch, done)
+        lines: BinaryIO = sys.stdin.buffer if str(file) == "-" else opened.enter_context(file.open("rb"))
+        try:
+            embed_lines(model, lines, sys.stdout.buffer)
+        except BadLine as error:
+            print(f"throughbeat: {error}", file=sys.stderr)
+            raise typer.Exit(2) from error
 
 
-def _embed_batch(model: EmbeatMLP, batch: Sequence[tuple[int, bytes]], done: int) -> int:
-    """Write the vectors of a batch; of one with a bad line, those before it. Returns how many."""
-    import msgspec
+def embed_lines(model: EmbeatMLP, lines: BinaryIO, out: BinaryIO) -> None:
+    """Write a vector for each line of features, in their order.
 
+    Raises:
+        BadLine: a line cannot be embedded; those before it were.
+    """
+    done = 0
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    while batch := list(islice(numbered, BATCH)):
+        good, problem = _read_batch(batch)
+        out.writelines(msgspec.json.encode({"embedding": vector.tolist()}) + b"\n" for vector in model.embed(good))
+        out.flush()
+        done += len(good)
+        if problem is not None:
+            raise BadLine(f"{problem} (the {done} before it were embedded)")
+
+
+def _read_batch(batch: Sequence[tuple[int, bytes]]) -> tuple[list[Features], str | None]:
+    """The features of all lines before the first bad one, and what is wrong with that one."""
     good: list[Features] = []
-    problem = None
     for number, line in batch:
         try:
             good.append(read_features(line))
-        except ValueError as error:
-            problem = BadLine(f"line {number}: {error} ({done + len(good)} lines were embedded)")
-            break
-    for vector in model.embed(good):
-        sys.stdout.buffer.write(msgspec.json.encode({"embedding": vector.tolist()}) + b"\n")
-    sys.stdout.buffer.flush()
-    if problem is not None:
-        raise problem
-    return len(good)
+        except BadLine as error:
+            return good, f"line {number}: {error}"
+    return good, None
 
 
 def read_features(line: bytes) -> Features:
     """The features of one line.
 
     Raises:
-        ValueError: it is no JSON, breaks the contract, or lacks what the model needs.
+        BadLine: it is no JSON, breaks the contract, or lacks what the model needs.
     """
-    import msgspec
-
     from models.features import missing
-    from topics.records import Features
 
     try:
-        bare = msgspec.json.decode(line)
-        inner = bare.get("features", bare) if isinstance(bare, dict) else bare
-        features = msgspec.convert(inner, Features)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"expected a JSON object of features, got {error}") from error
+        nested = decode(line, _Line).features
+        features = decode(line, Features) if nested is msgspec.UNSET else nested
+    except RecordRefused as error:
+        raise BadLine(str(error)) from error
+    if not isinstance(features, Features):
+        raise BadLine("expected an object of features, got null")
     if absent := missing(features):
-        raise ValueError(f"expected {', '.join(absent)}, got none")
+        raise BadLine(f"expected {', '.join(absent)}, got none")
     return features

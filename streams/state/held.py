@@ -124,7 +124,7 @@ def decode_anchors(flat: Sequence[bytes], newest: int) -> tuple[Anchor, ...]:
 
 
 def person(user_id: str, replies: Sequence[Any], *, heard_max: int, rated_max: int, anchors_max: int) -> Person:
-    """What recall wants to know, of the replies for all of a person's keys but the first two."""
+    """What recall wants to know, of the replies for all of a person's keys after the first two."""
     heard, likes, dislikes, _, blocked, followed, anchors, session = replies
     return Person(
         user_id=user_id,

@@ -112,7 +112,7 @@ class PersonStore:
         replies = await self._redis.run([*asked, *self._read(user_id)])
         found = person(
             user_id,
-            replies[-1][1:],
+            replies[partitions + 1 :],
             heard_max=self._heard_max,
             rated_max=self._rated_max,
             anchors_max=ANCHORS_MAX,
@@ -120,15 +120,13 @@ class PersonStore:
         return found, decode_watermark(replies[:partitions])
 
     def _read(self, user_id: str) -> list[Command]:
-        """Everything of one person at one moment: the last reply has a part for each key but the second."""
+        """Everything that is read of one person, by key.
+
+        No MULTI, which a server short of memory refuses even for reads: an event that comes in between may show in one
+        part and not in another, as it may a moment later or earlier.
+        """
         meta, _, *hashes, session = person_keys(self._prefix, user_id)
-        return [
-            (b"MULTI",),
-            (b"HGET", meta, b"n"),
-            *((b"HGETALL", key) for key in hashes),
-            (b"LRANGE", session, 0, -1),
-            (b"EXEC",),
-        ]
+        return [(b"HGET", meta, b"n"), *((b"HGETALL", key) for key in hashes), (b"LRANGE", session, 0, -1)]
 
     async def held(self, user_id: str) -> Held:
         """All that is held about a person.
@@ -136,8 +134,7 @@ class PersonStore:
         Raises:
             StoreUnavailable: Redis did not answer.
         """
-        replies: Sequence[Any] = (await self._redis.run(self._read(user_id)))[-1]
-        counted, heard, *rated, anchors, session = replies
+        counted, heard, *rated, anchors, session = await self._redis.run(self._read(user_id))
         likes, dislikes, saves, blocked, followed = (decode_rated(flat, self._rated_max) for flat in rated)
         return Held(
             events_counted=int(counted or 0),

@@ -253,6 +253,23 @@ async def test_the_largest_times_and_offsets_are_kept_exactly(server: Server, re
     assert await popularity.watermark(1) == {0: LAST_OFFSET - 1}
 
 
+async def test_offsets_of_fifteen_digits_are_told_apart(persons: PersonStore) -> None:
+    """Lua writes 100000000000007 as 1.0000000000001e+14 unless told otherwise, which is beyond the next offset."""
+    for offset in (10**14 + 7, 10**14 + 8):
+        event = Listen(event_id=f"{offset}", user_id="u", kind="play", track_id="t", occurred_at_ms=0)
+        assert await persons.apply({"u": [Sent(0, offset, event)]}) == {"u": [True]}
+    assert (await persons.person_report("u"))["heard"][0]["plays"] == 2
+
+
+async def test_remembered_event_ids_take_no_more_room_than_they_need(server: Server, redis: RedisConnection) -> None:
+    settings = server.settings()
+    life = Life(PersonStore(redis, settings))
+    for _ in range(201):
+        await life.live("play")
+    (used,) = await redis.run([("MEMORY", "USAGE", f"{settings.topic_prefix}.person:{{u}}:recent")])
+    assert used < 200 * (8 + 10) + 200
+
+
 async def test_an_answer_reads_the_person_and_how_far_events_have_counted(
     server: Server, redis: RedisConnection
 ) -> None:

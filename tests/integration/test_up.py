@@ -1,0 +1,92 @@
+"""`throughbeat up` as a person runs it: one process that brings everything up, and takes everything with it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+COLUMNS = (
+    "track_id,title,artist_id,artist_name,album_id,album_name,release_date,popularity,explicit,danceability,energy,key,"
+    "loudness,mode,speechiness,acousticness,instrumentalness,liveness,valence,tempo,time_signature,duration_ms\n"
+)
+TRACKS = COLUMNS + "".join(
+    f"t{n},Title {n},a{n},Artist {n},,,2019,{n},false,0.5,0.{n},5,-6,1,0.1,0.2,0,0.1,0.4,120,4,200000\n"
+    for n in range(1, 9)
+)
+
+
+def eventually(true: Callable[[], bool], within_s: float = 90.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.05)
+
+
+def cli(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "streams.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, **options)
+
+
+def up(data_dir: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "streams.cli", "up", "--data-dir", str(data_dir), *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+def test_stack_comes_up_answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    catalogue, ready = tmp_path / "tracks.csv", tmp_path / "ready.json"
+    catalogue.write_text(TRACKS)
+    data_dir = tmp_path / "data"
+    process = up(data_dir, "--catalogue", catalogue, "--ready-file", ready)
+    try:
+        eventually(lambda: ready.exists() or process.poll() is not None)
+        found = json.loads(ready.read_text())
+        assert set(found) == {"kafka", "redis", "http", "data_dir"}
+        assert found["http"] is None
+
+        asked = cli("recommend", "--data-dir", data_dir, "--user", "u", "--seed", "track:t3", "--limit", "4", "--json")
+        assert asked.returncode == 0, asked.stderr
+        assert len(json.loads(asked.stdout)["items"]) == 4
+
+        event = {"event_id": "e", "user_id": "u", "track_id": "t1", "kind": "play", "occurred_at_ms": 5}
+        published = cli("publish", "--data-dir", data_dir, "--topic", "listening.events", "-", input=json.dumps(event))
+        assert published.returncode == 0, published.stderr
+
+        def heard() -> bool:
+            shown = cli("person", "show", "u", "--data-dir", data_dir, "--json")
+            return [one["track_id"] for one in json.loads(shown.stdout)["heard"]] == ["t1"]
+
+        eventually(heard)
+        assert cli("doctor", "--data-dir", data_dir).returncode == 0
+
+        second = cli("up", "--data-dir", data_dir)
+        assert second.returncode == 1
+        assert str(data_dir) in second.stderr
+        assert "Traceback" not in second.stderr
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 4
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(60)
+    assert code == 0
+    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert not ready.exists()
+
+
+def test_command_without_a_stack_says_in_one_line_what_to_do(tmp_path: Path) -> None:
+    asked = cli("recommend", "--data-dir", tmp_path, "--kafka", "127.0.0.1:1", "--user", "u")
+    assert asked.returncode == 1
+    assert "throughbeat up" in asked.stderr
+    assert len(asked.stderr.strip().splitlines()) == 1
+
+
+def test_catalogue_that_is_not_there_ends_up_with_one_line(tmp_path: Path) -> None:
+    done = cli("up", "--data-dir", tmp_path / "data", "--catalogue", tmp_path / "nowhere")
+    assert done.returncode == 1
+    assert "nowhere" in done.stderr.strip().splitlines()[-1]
