@@ -31,6 +31,8 @@ PROCESSES = {
     "--roles catalogue,": "worker-index",
     "--roles listening": "worker-listening",
 }
+# Fewer values have no tails worth a figure.
+TAILS_FROM = 20
 DATA = Path(os.environ.get("THROUGHBEAT_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
@@ -84,7 +86,10 @@ def running(data_dir: Path, catalogue: str = "none", within_s: float = 600.0) ->
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A data directory that goes with the block."""
+    """A data directory that goes with the block; the one in THROUGHBEAT_BENCH_DIR stays, with what is imported."""
+    if kept := os.environ.get("THROUGHBEAT_BENCH_DIR"):
+        yield Path(kept)
+        return
     path = Path(tempfile.mkdtemp(prefix="throughbeat-bench-"))
     try:
         yield path
@@ -93,10 +98,10 @@ def scratch() -> Iterator[Path]:
 
 
 def summary(values: Sequence[float], digits: int = 2) -> dict[str, float | int]:
-    """Quantiles of what was measured."""
-    names = ("min", "p50", "p90", "p99", "max")
-    found = np.percentile(values, [0, 50, 90, 99, 100])
-    return {"n": len(values), **{name: round(float(v), digits) for name, v in zip(names, found, strict=True)}}
+    """Median and extremes of what was measured, and the tails of many values."""
+    tails = {"p90": 90, "p99": 99} if len(values) >= TAILS_FROM else {}
+    places = {"min": 0, "p50": 50, **tails, "max": 100}
+    return {"n": len(values), **{name: round(float(np.percentile(values, at)), digits) for name, at in places.items()}}
 
 
 def machine() -> dict[str, object]:

@@ -10,20 +10,17 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
-
 from topics.admin import require_topics
 from topics.connection import Connection
 from topics.correlation import Question, Replies
 from topics.errors import ClientClosed, PublishFailed, RecordRefused
 from topics.outgoing import checked_bytes, key_of
+from topics.producing import DELIVERY_MS, Producer, failed
 from topics.records import RecommendationReply, RecommendationRequest, Record
 from topics.specs import (
     CATALOG_ARTISTS,
     CATALOG_PLAYLISTS,
     CATALOG_TRACKS,
-    MAX_DEAD_LETTER_BYTES,
     REPLIES,
     REQUESTS,
     TopicSpec,
@@ -32,8 +29,6 @@ from topics.specs import (
 )
 
 ACKNOWLEDGED_WITHIN_S = 10.0
-# Given up, and reported, after this long without an acknowledgement.
-DELIVERY_MS = 30_000
 CLOSE_WITHIN_S = 5.0
 WAITING_MAX = 5_000
 WITHDRAWABLE = (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS)
@@ -66,17 +61,7 @@ class Client:
         """
         self._connection = connection
         self._prefix = prefix
-        self._producer: Any = connection.open(
-            KafkaProducer,
-            acks="all",
-            linger_ms=0,
-            max_block_ms=int(connection.connect_within_s * 1000),
-            request_timeout_ms=10_000,
-            delivery_timeout_ms=DELIVERY_MS,
-            max_request_size=MAX_DEAD_LETTER_BYTES + 100_000,
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-        )
+        self._producer = Producer(connection)
         self._replies: Replies | None = None
         self._known: set[str] = set()
         self._lock = threading.Lock()
@@ -182,7 +167,7 @@ class Client:
         acknowledged.set_running_or_notify_cancel()
         sent = self._send(name, key, value, headers)
         sent.add_callback(lambda at: acknowledged.set_result(Published(name, at.partition, at.offset)))
-        sent.add_errback(lambda error: acknowledged.set_exception(_failed(name, error)))
+        sent.add_errback(lambda error: acknowledged.set_exception(failed(name, error)))
         return acknowledged
 
     def ask(self, request: RecommendationRequest, timeout_s: float = 5.0) -> RecommendationReply:
@@ -213,7 +198,7 @@ class Client:
             replies.fail(question, error)
             return question.answer
         sent.add_callback(lambda _: _mark_acknowledged(question))
-        sent.add_errback(lambda error: replies.fail(question, _failed(REQUESTS.name, error)))
+        sent.add_errback(lambda error: replies.fail(question, failed(REQUESTS.name, error)))
         return question.answer
 
     def prepare(self, within_s: float = CLOSE_WITHIN_S) -> None:
@@ -223,10 +208,7 @@ class Client:
             BrokerUnavailable, UnknownTopic: requests cannot be sent or answers not be read.
         """
         self._reading(within_s)
-        try:
-            self._producer.partitions_for(full_name(REQUESTS, self._prefix))
-        except KafkaError as error:
-            raise _failed(REQUESTS.name, error) from error
+        self._producer.know(full_name(REQUESTS, self._prefix))
 
     @property
     def open_requests(self) -> int:
@@ -239,10 +221,7 @@ class Client:
         Raises:
             PublishFailed: some are neither in time.
         """
-        try:
-            self._producer.flush(timeout_s)
-        except KafkaError as error:
-            raise PublishFailed(f"records are still not acknowledged after {timeout_s:g} s") from error
+        self._producer.flush(timeout_s)
 
     def close(self, timeout_s: float = CLOSE_WITHIN_S) -> None:
         """Send what is under way, then leave no thread behind; open requests complete with ClientClosed."""
@@ -252,12 +231,7 @@ class Client:
             self._closed = True
         if self._replies is not None:
             self._replies.close()
-        try:
-            self._producer.close(timeout_s)
-        except KafkaTimeoutError:
-            # kafka-python 3.0.12 gives up here with its thread still running, and has no public way to end it.
-            self._producer._sender.force_close()
-            self._producer.close(timeout_s)
+        self._producer.close(timeout_s)
 
     def _reading(self, within_s: float) -> Replies:
         """The reading half, opened by the first question."""
@@ -278,10 +252,7 @@ class Client:
 
     def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Any:
         self._require_open()
-        try:
-            return self._producer.send(topic, value, key, list(headers))
-        except KafkaError as error:
-            raise _failed(topic, error) from error
+        return self._producer.send(topic, key, value, headers)
 
     def _require_open(self) -> None:
         if self._closed:
@@ -327,10 +298,6 @@ class Window:
 
 def _mark_acknowledged(question: Question) -> None:
     question.acknowledged = True
-
-
-def _failed(topic: str, error: BaseException) -> PublishFailed:
-    return PublishFailed(f"{topic}: not acknowledged: {type(error).__name__}: {error}")
 
 
 def _within(acknowledged: Future[Published], timeout_s: float) -> Published:

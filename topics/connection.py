@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 
 from topics.errors import TopicError
@@ -58,6 +59,8 @@ class Connection:
         Raises:
             BrokerUnavailable: says which address was tried.
         """
+        if self.ca_file and not Path(self.ca_file).is_file():
+            raise BrokerUnavailable(f"{self.ca_file}: no such file of certificates; set THROUGHBEAT_KAFKA_CA_FILE")
         begun: list[KafkaNetClient] = []
 
         def network(**configs: Any) -> KafkaNetClient:
@@ -76,8 +79,9 @@ class Connection:
             raise BrokerUnavailable(self._away(error)) from error
 
     def _away(self, error: BaseException) -> str:
-        reason = "" if type(error).__name__ == "KafkaTimeoutError" else f" ({error})"
+        protocol = "" if self.security_protocol == "PLAINTEXT" else f" by {self.security_protocol}"
+        reason = "" if isinstance(error, KafkaTimeoutError) else f" ({error})"
         return (
-            f"no Kafka answers at {self.bootstrap_servers}{reason}: "
+            f"no Kafka answers at {self.bootstrap_servers}{protocol}{reason}: "
             "start one with `throughbeat up`, or name another with --kafka or THROUGHBEAT_KAFKA_URL"
         )

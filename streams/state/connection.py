@@ -54,16 +54,13 @@ class RedisConnection:
         await self._pool.aclose()
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies; a refused command's is the error. A connection that is not read to its end is closed."""
+        """The replies; a refused command's is the error. redis-py closes a connection that is not read to its end."""
         packed = b"".join(map(_pack, commands))
         connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         try:
             async with asyncio.timeout(ANSWER_S):
                 await connection.send_packed_command(packed)
                 return [await _reply(connection) for _ in commands]
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
         finally:
             await self._pool.release(connection)
 

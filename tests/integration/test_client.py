@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 
 from streams.embedded.stack import RunningStack, running_stack
+from tests.integration.responder import echo, responding, stored
 from topics.admin import create_topics
 from topics.client import Client, Published
-from topics.codec import decode, encode
+from topics.codec import encode
 from topics.connection import BrokerUnavailable, Connection
 from topics.errors import ClientClosed, PublishFailed, RecordRefused, RequestTimedOut, UnknownTopic
 from topics.records import ArtistRef, Listen, RecommendationReply, RecommendationRequest, Track
-from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, REPLIES, REQUESTS, full_name
+from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, REPLIES, full_name
 
 NOW_MS = 1_790_000_000_000
-Respond = Callable[[RecommendationRequest], list[RecommendationReply]]
 
 
 def request(number: int = 0, user_id: str | None = "ada") -> RecommendationRequest:
@@ -37,48 +36,6 @@ def track(track_id: str, title: str = "Time Is Running Out") -> Track:
     return Track(track_id=track_id, title=title, artists=(ArtistRef(artist_id="a", name="Muse"),))
 
 
-def echo(asked: RecommendationRequest) -> list[RecommendationReply]:
-    return [RecommendationReply(request_id=asked.request_id, user_id=asked.user_id, status="ok")]
-
-
-class Responder:
-    """Reads requests, and sends what it is told to where their headers say."""
-
-    def __init__(self, connection: Connection, prefix: str, respond: Respond) -> None:
-        self.asked: list[object] = []
-        self._respond = respond
-        self._stopping = threading.Event()
-        self._consumer = connection.open(KafkaConsumer)
-        topic = full_name(REQUESTS, prefix)
-        self._consumer.assign([TopicPartition(topic, one) for one in self._consumer.partitions_for_topic(topic)])
-        self._consumer.seek_to_end()
-        for place in self._consumer.assignment():
-            self._consumer.position(place)
-        self._producer = connection.open(KafkaProducer)
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while not self._stopping.is_set():
-            for records in self._consumer.poll(timeout_ms=50).values():
-                for record in records:
-                    self.asked.append(record)
-                    for reply in self._respond(decode(record.value, RecommendationRequest)):
-                        self.send(dict(record.headers), encode(reply))
-
-    def send(self, headers: dict[str, bytes], value: bytes) -> None:
-        to = headers["kafka_replyTopic"].decode()
-        partition = int.from_bytes(headers["kafka_replyPartition"], "big")
-        correlation = [("kafka_correlationId", headers["kafka_correlationId"])]
-        self._producer.send(to, value, partition=partition, headers=correlation)
-
-    def close(self) -> None:
-        self._stopping.set()
-        self._thread.join()
-        self._consumer.close()
-        self._producer.close()
-
-
 @pytest.fixture
 def connection(stack: RunningStack, prefix: str) -> Connection:
     connection = Connection(stack.kafka_bootstrap)
@@ -90,33 +47,6 @@ def connection(stack: RunningStack, prefix: str) -> Connection:
 def client(connection: Connection, prefix: str) -> Iterator[Client]:
     with Client(connection, prefix) as client:
         yield client
-
-
-@contextmanager
-def responding(connection: Connection, prefix: str, respond: Respond = echo) -> Iterator[Responder]:
-    responder = Responder(connection, prefix, respond)
-    try:
-        yield responder
-    finally:
-        responder.close()
-
-
-def stored(connection: Connection, topic: str) -> list[object]:
-    """All records of a topic, each partition in its order."""
-    consumer = connection.open(KafkaConsumer)
-    try:
-        places = [TopicPartition(topic, one) for one in sorted(consumer.partitions_for_topic(topic))]
-        ends = consumer.end_offsets(places)
-        consumer.assign(places)
-        consumer.seek_to_beginning()
-        found: list[object] = []
-        deadline = time.monotonic() + 20
-        while any(consumer.position(place) < ends[place] for place in places):
-            assert time.monotonic() < deadline, "not all records came"
-            found += [record for records in consumer.poll(timeout_ms=100).values() for record in records]
-        return sorted(found, key=lambda record: (record.partition, record.offset))
-    finally:
-        consumer.close()
 
 
 def test_published_record_lies_where_the_client_says(client: Client, connection: Connection, prefix: str) -> None:
@@ -178,6 +108,21 @@ def test_topic_that_is_not_there_is_named_at_once(connection: Connection) -> Non
         with pytest.raises(UnknownTopic, match=r"elsewhere\.recommendation\.re"):
             client.ask(request())
         assert time.monotonic() - began < 3
+
+
+def test_record_that_the_broker_refuses_does_not_end_the_client(
+    client: Client, connection: Connection, prefix: str
+) -> None:
+    with pytest.raises(PublishFailed, match="Compacted topic cannot accept message without key"):
+        client.post_bytes(CATALOG_TRACKS, None, b"x").result(20)
+    with pytest.raises(PublishFailed, match="larger than the max message size"):
+        client.post_bytes(CATALOG_TRACKS, b"t", b"x" * 1_900_000).result(20)
+    with pytest.raises(PublishFailed, match="larger than the maximum request size"):
+        client.post_bytes(CATALOG_TRACKS, b"t", b"x" * 3_000_000)
+    client.publish(CATALOG_TRACKS, track("t1"))
+    assert [record.key for record in stored(connection, f"{prefix}.catalog.tracks")] == [b"t1"]
+    with responding(connection, prefix):
+        assert client.ask(request()).status == "ok"
 
 
 def test_answer_is_that_of_the_request(client: Client, connection: Connection, prefix: str) -> None:

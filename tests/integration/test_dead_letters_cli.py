@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.embedded.stack import RunningStack
+from tests.integration.responder import stored
 from topics.admin import create_topics
 from topics.connection import Connection
 from topics.specs import LISTENING_EVENTS, TopicSpec, dead_letters_of, full_name, spec_named
@@ -71,20 +72,8 @@ class Box:
         return {(row["topic"], row["reason"]): (row["count"], row["replayed"]) for row in rows}
 
     def arrived(self, spec: TopicSpec = LISTENING_EVENTS) -> list[object]:
-        """What is in a topic, in the order of each partition."""
-        consumer = self.connection.open(KafkaConsumer)
-        topic = full_name(spec, self.prefix)
-        places = [TopicPartition(topic, one) for one in sorted(consumer.partitions_for_topic(topic))]
-        ends = consumer.end_offsets(places)
-        consumer.assign(places)
-        consumer.seek_to_beginning()
-        found: list[object] = []
-        deadline = time.monotonic() + 20
-        while any(consumer.position(place) < ends[place] for place in places):
-            assert time.monotonic() < deadline, "not all records came"
-            found += [record for records in consumer.poll(timeout_ms=100).values() for record in records]
-        consumer.close()
-        return found
+        """What is in a topic."""
+        return stored(self.connection, full_name(spec, self.prefix))
 
 
 @pytest.fixture

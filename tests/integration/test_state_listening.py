@@ -179,11 +179,21 @@ async def test_a_batch_larger_than_the_memory_for_event_ids_counts_once_after_a_
     log = [one for one in long_log(1_500, tracks=30, event_ids=10**9) if one.record and one.record.user_id == "even"]
     async with server.connected(chosen) as connection:
         installation = Installation(connection, chosen)
-        # The crash comes in the second of the parts in which the batch is applied.
         await installation.deliver(log[:200])
-        await installation.deliver_and_crash(log[200:400])
+        await installation.deliver_and_crash(log[200:])
         await installation.deliver(log)
         await installation.check()
+
+
+async def test_a_batch_in_which_the_log_begins_again_counts_once(server: Server) -> None:
+    """After a rebalance what was read before and what is read again can come together."""
+    chosen = server.settings(partitions=1)
+    log = long_log(90, tracks=5, event_ids=10**9)
+    async with server.connected(chosen) as connection:
+        installation = Installation(connection, chosen)
+        await installation.deliver([*log[:90], *log[20:60]])
+        await installation.check()
+        assert await installation.popularity.watermark(1) == {0: 89}
 
 
 async def test_an_event_id_counts_again_only_once_two_hundred_others_have_counted(server: Server) -> None:

@@ -198,6 +198,18 @@ async def test_the_least_recently_heard_are_forgotten_first(server: Server, redi
     assert (await persons.read("u")).heard == {"middle": 30, "new": 50, "newest": 90}
 
 
+async def test_no_more_is_read_than_the_bound_though_an_eighth_more_is_held(
+    server: Server, redis: RedisConnection
+) -> None:
+    persons = PersonStore(redis, server.settings(person_heard_max=8))
+    life = Life(persons)
+    for track_id in "ihgfedcba":
+        await life.live("play", track_id, occurred_at_ms=7)
+    report = await persons.person_report("u")
+    assert [one["track_id"] for one in report["heard"]] == list("bcdefghi")
+    assert (await persons.read("u")).heard == dict.fromkeys("bcdefghi", 7)
+
+
 async def test_no_number_of_events_makes_a_person_larger_than_the_bounds(
     server: Server, redis: RedisConnection
 ) -> None:

@@ -99,7 +99,8 @@ async def test_setting_a_record_aside_hides_no_play_before_it(server: Server, re
     store = PopularityStore(redis, server.settings(partitions=1))
     await store.applied_through(0, 7)
     await store.count([plays((0, 1.0, "a"), start=5)])
-    assert await store.popular(9, now_ms=NOW_MS) == [("a", 1.0)]
+    await store.count([plays((0, 1.0, "a"), start=6)])
+    assert await store.popular(9, now_ms=NOW_MS) == [("a", 2.0)]
     assert await store.watermark(1) == {0: 7}
 
 

@@ -7,7 +7,7 @@
 --
 -- Forward decay (Cormode et al., 2009): a play at t adds weight * 2^((t - landmark) / half_life), so that counts
 -- compare without being touched again; the landmark moves before the numbers outgrow a double.
--- Marks: `counted` is the last offset in the counts, `through` the last that readers may rely on.
+-- Marks: `counted` is the last play in the counts, `through` the last that readers may rely on.
 
 local COUNTS, MARKS = KEYS[1], KEYS[2]
 local half_life, keep, through = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -44,7 +44,7 @@ for _, play in ipairs(plays) do
 end
 
 redis.call('HSET', MARKS,
-    'counted', string.format('%.0f', math.max(counted, through)),
+    'counted', string.format('%.0f', counted),
     'through', string.format('%.0f', math.max(published, through)))
 if landmark then
     redis.call('HSET', MARKS,

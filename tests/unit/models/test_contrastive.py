@@ -1,0 +1,215 @@
+"""Training brings together what belongs together, by the loss that the paper states."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.contrastive import (
+    Examples,
+    Training,
+    draw_pairs,
+    forget_unseen,
+    info_nce,
+    nearest_rows,
+    share_alike,
+    share_overlapping,
+    train,
+)
+from models.embeat_mlp import Config, EmbeatMLP, Network
+from models.errors import TooFewTracks
+from models.features import to_arrays
+from tests.unit.models.sounds import sound, sounds
+from topics.records import Features
+
+SMALL = Config(tower_width=16, backbone_width=32, output_width=8, dropout=0.0)
+
+
+def unit_rows(rows: int, seed: int) -> Tensor:
+    drawn = torch.tensor(np.random.default_rng(seed).normal(size=(rows, 6)), dtype=torch.float64)
+    return torch.nn.functional.normalize(drawn, dim=1)
+
+
+def loss_by_the_formula(anchors: Tensor, positives: Tensor, owners: Tensor, temperature: float) -> Tensor:
+    """Mean of -log(exp(own) / sum of exp over own and all that are negatives), pair by pair."""
+    terms = []
+    for i, (anchor, owner) in enumerate(zip(anchors, owners[:, 0].tolist(), strict=True)):
+        below = [torch.exp(anchor @ positives[i] / temperature)]
+        for j, other in enumerate(owners[:, 1].tolist()):
+            if j != i and (owner < 0 or owner != other):
+                below.append(torch.exp(anchor @ positives[j] / temperature))
+        terms.append(torch.log(torch.stack(below).sum()) - anchor @ positives[i] / temperature)
+    return torch.stack(terms).mean()
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 13, 100])
+def test_chunked_loss_and_gradient_are_those_of_the_whole_batch(chunk: int) -> None:
+    anchors, positives = unit_rows(13, 1), unit_rows(13, 2)
+    owners = torch.tensor(np.random.default_rng(3).integers(-1, 4, (13, 2)))
+    left, right = anchors.clone().requires_grad_(), positives.clone().requires_grad_()
+    expected = loss_by_the_formula(left, right, owners, 0.3)
+    gradients = torch.autograd.grad(expected, (left, right))
+    loss, gradient = info_nce(anchors, positives, owners, 0.3, chunk)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
+    np.testing.assert_allclose(gradient.numpy(), torch.stack(gradients).numpy(), atol=1e-9)
+
+
+def test_pairs_of_one_artist_are_no_negatives_of_each_other() -> None:
+    owners = torch.tensor([[5, 5], [5, 5], [5, 5]])
+    loss, gradient = info_nce(unit_rows(3, 1), unit_rows(3, 2), owners, 0.1, 2)
+    assert float(loss) == 0  # nothing is left but the positive itself
+    assert not gradient.any()
+
+
+def test_tracks_of_unknown_artists_are_negatives_of_each_other() -> None:
+    same = torch.ones(4, 1)
+    loss, _ = info_nce(same, same, torch.full((4, 2), -1), 0.1, 4)
+    assert float(loss) == pytest.approx(math.log(4))
+
+
+def test_a_negative_is_judged_by_its_own_artist_not_by_its_anchors() -> None:
+    """The second pair comes from a playlist: its positive is of the first anchor's artist."""
+    same = torch.ones(2, 1)
+    loss, _ = info_nce(same, same, torch.tensor([[1, 1], [2, 1]]), 0.1, 2)
+    assert float(loss) == pytest.approx((0 + math.log(2)) / 2)
+
+
+def test_a_batch_without_pairs_is_refused() -> None:
+    with pytest.raises(TooFewTracks, match="one or more pairs"):
+        info_nce(torch.zeros(0, 4), torch.zeros(0, 4), torch.zeros(0, 2, dtype=torch.int64), 0.1, 2)
+
+
+def test_drawn_pairs_are_two_tracks_of_one_group_in_equal_parts_of_each_relation() -> None:
+    album = [np.array([0, 1]), np.array([2, 3, 4])]
+    playlist = [np.array([10, 11, 12, 13])]
+    pairs = draw_pairs({"album": album, "artist": [], "playlist": playlist}, 100, np.random.default_rng(1))
+    assert pairs.shape == (100, 2)
+    allowed = [set(group.tolist()) for group in album + playlist]
+    for one, other in pairs.tolist():
+        assert one != other
+        assert any({one, other} <= group for group in allowed)
+    assert (pairs >= 10).all(axis=1).sum() == 50
+
+
+def test_groups_are_drawn_by_the_root_of_their_size() -> None:
+    groups = {"artist": [np.arange(0, 4), np.arange(4, 40)]}
+    pairs = draw_pairs(groups, 4000, np.random.default_rng(2))
+    assert (pairs[:, 0] < 4).mean() == pytest.approx(2 / (2 + 6), abs=0.03)
+
+
+def test_tracks_that_share_nothing_are_refused() -> None:
+    with pytest.raises(TooFewTracks, match="expected tracks that share one of album, artist, got none"):
+        draw_pairs({"album": [], "artist": []}, 8, np.random.default_rng(0))
+
+
+def loud_and_quiet(count: int) -> list[Features]:
+    """Even tracks are energetic, odd ones acoustic; the rest is noise."""
+    rng = np.random.default_rng(8)
+    noise = rng.random((count, 4)).round(3).tolist()
+    names = ("danceability", "valence", "liveness", "speechiness")
+    return [
+        sound(energy=0.9 - 0.7 * (row % 2), acousticness=0.1 + 0.7 * (row % 2), **dict(zip(names, drawn, strict=True)))
+        for row, drawn in enumerate(noise)
+    ]
+
+
+def examples(count: int) -> Examples:
+    """Groups of five tracks, all of one kind; no artist is known."""
+    rows = np.arange(count)
+    groups = [part for kind in (0, 1) for part in np.array_split(rows[rows % 2 == kind], count // 10)]
+    return Examples(loud_and_quiet(count), {"playlist": groups}, np.full(count, -1))
+
+
+def quick(seed: int = 1) -> Training:
+    return Training(steps=40, batch=64, chunk=40, temperature=0.2, seed=seed)
+
+
+def test_a_track_held_out_lands_among_its_kind() -> None:
+    model = EmbeatMLP(train(examples(200), quick(), SMALL), "trained")
+    vectors = model.embed(loud_and_quiet(260))
+    held_out = np.arange(200, 260)
+    kinds = np.arange(260) % 2
+    assert share_alike(nearest_rows(vectors, held_out), held_out, kinds) > 0.95
+
+
+def state(network: Network) -> NDArray[np.float32]:
+    return np.concatenate([tensor.numpy().astype(np.float32).ravel() for tensor in network.state_dict().values()])
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others() -> None:
+    first, again, other = (state(train(examples(40), quick(seed), SMALL)) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert not np.allclose(first, other)
+
+
+def test_training_leaves_the_callers_random_numbers_alone() -> None:
+    torch.manual_seed(9)
+    expected = torch.rand(2)
+    torch.manual_seed(9)
+    train(examples(40), Training(steps=1, batch=8), SMALL)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_every_step_is_told_once_in_order_with_a_falling_loss() -> None:
+    told: list[tuple[int, float]] = []
+    train(examples(200), quick(), SMALL, lambda step, loss: told.append((step, loss)))
+    assert [step for step, _ in told] == list(range(40))
+    losses = [loss for _, loss in told]
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])
+
+
+def test_a_discrete_value_that_training_never_saw_counts_as_unknown() -> None:
+    model = EmbeatMLP(train(examples(40), Training(steps=2, batch=8), SMALL), "trained")
+    seen = model.embed([sound()])
+    for unseen in ({"key": 3}, {"mode": 1}, {"time_signature": 5}, {"tempo": 88.0}):
+        assert (model.embed([sound(**unseen)]) == seen).all(), unseen
+
+
+def test_a_discrete_value_that_training_saw_keeps_its_row() -> None:
+    network = Network(SMALL)
+    before = [table.weight.detach().clone() for table in network.tables]
+    forget_unseen(network, torch.from_numpy(to_arrays([sound(key=3, tempo=75.0)])[0]))
+    seen = ({0, 4}, {0}, {0}, {0, 2})
+    for table, old, kept in zip(network.tables, before, seen, strict=True):
+        for row, values in enumerate(table.weight):
+            assert torch.equal(values, old[row if row in kept else 0])
+
+
+def test_nearest_are_those_of_brute_force_without_the_query_itself() -> None:
+    vectors = EmbeatMLP(Network(SMALL), "drawn").embed(sounds(90))
+    queries = np.array([0, 7, 33, 34, 89])
+    for query, got in zip(queries, nearest_rows(vectors, queries, k=6, chunk=2), strict=True):
+        order = sorted(
+            (row for row in range(90) if row != query), key=lambda row: -float(vectors[row] @ vectors[query])
+        )
+        assert Counter(got.tolist()) == Counter(order[:6])
+
+
+@pytest.mark.parametrize(("tracks", "queries"), [(10, 3), (50, 0)])
+def test_nothing_is_measured_where_there_is_too_little(tracks: int, queries: int) -> None:
+    with pytest.raises(TooFewTracks, match=f"got {queries} and {tracks}"):
+        nearest_rows(np.zeros((tracks, 4), np.float32), np.arange(queries))
+
+
+def test_share_alike_counts_only_queries_whose_label_is_known() -> None:
+    labels = np.array([1, 1, 2, -1, -1])
+    nearest = np.array([[1, 2], [3, 4], [4, 0]])  # of tracks 0, 2, 3
+    assert share_alike(nearest, np.array([0, 2, 3]), labels) == 1 / 4
+
+
+def test_share_overlapping_counts_neighbours_with_a_bit_in_common() -> None:
+    masks = np.array([0b011, 0b010, 0b100, 0])
+    nearest = np.array([[1, 2], [0, 3], [0, 1]])  # of tracks 0, 1, 3
+    assert share_overlapping(nearest, np.array([0, 1, 3]), masks) == 2 / 4
+
+
+def test_a_share_of_no_queries_is_not_a_number() -> None:
+    nothing = np.array([-1, -1])
+    assert math.isnan(share_alike(np.array([[1]]), np.array([0]), nothing))
+    assert math.isnan(share_overlapping(np.array([[1]]), np.array([0]), np.array([0, 0])))

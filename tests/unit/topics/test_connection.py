@@ -1,0 +1,65 @@
+"""How the settings of a connection become options of kafka-python, and what is never shown."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient
+
+from streams.connections import connection_of
+from streams.settings import Settings
+from topics.connection import BrokerUnavailable, Connection
+
+SECURE = Settings(
+    kafka_url="b1:9093, b2:9093",
+    kafka_security_protocol="SASL_SSL",
+    kafka_sasl_mechanism="SCRAM-SHA-256",
+    kafka_username="ada",
+    kafka_password="secret-of-ada",
+    kafka_ca_file="/etc/ca.pem",
+)
+
+
+def test_every_setting_of_the_connection_reaches_kafka_python() -> None:
+    options = connection_of(SECURE).options()
+    assert options["bootstrap_servers"] == ["b1:9093", "b2:9093"]
+    assert options["security_protocol"] == "SASL_SSL"
+    assert options["ssl_cafile"] == "/etc/ca.pem"
+    assert options["sasl_mechanism"] == "SCRAM-SHA-256"
+    assert (options["sasl_plain_username"], options["sasl_plain_password"]) == ("ada", "secret-of-ada")
+
+
+def test_plain_connection_says_nothing_of_secrets_or_certificates() -> None:
+    names = Connection("b1:9092").options().keys()
+    assert not [name for name in names if name.startswith(("sasl", "ssl"))]
+
+
+@pytest.mark.parametrize("kind", [KafkaProducer, KafkaConsumer, KafkaAdminClient])
+def test_options_are_known_to_every_kind_of_client(kind: type) -> None:
+    assert connection_of(SECURE).options().keys() <= kind.DEFAULT_CONFIG.keys()
+
+
+def test_password_is_not_shown() -> None:
+    assert "secret-of-ada" not in repr(connection_of(SECURE))
+
+
+@pytest.mark.parametrize("kind", [KafkaProducer, KafkaConsumer, KafkaAdminClient])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "no.such.host.invalid:9092"])
+def test_client_that_cannot_connect_leaves_no_thread(kind: type, address: str) -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(BrokerUnavailable, match=rf"no Kafka answers at {address}.*throughbeat up"):
+        Connection(address, connect_within_s=0.2).open(kind)
+    assert set(threading.enumerate()) == before
+
+
+def test_certificates_that_are_not_there_are_told_at_once() -> None:
+    secure = Connection("127.0.0.1:1", security_protocol="SSL", ca_file="/nope/ca.pem")
+    with pytest.raises(BrokerUnavailable, match=r"/nope/ca\.pem.*THROUGHBEAT_KAFKA_CA_FILE"):
+        secure.open(KafkaProducer)
+
+
+def test_protocol_other_than_the_plain_one_is_told_because_it_may_be_the_fault() -> None:
+    with pytest.raises(BrokerUnavailable, match=r"no Kafka answers at 127\.0\.0\.1:1 by SSL"):
+        Connection("127.0.0.1:1", security_protocol="SSL", connect_within_s=0.2).open(KafkaProducer)
