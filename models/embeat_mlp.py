@@ -28,6 +28,7 @@ from models.features import DENSE, DISCRETE, DISCRETE_ROWS, AudioFeatures, can_e
 from models.versions import checkpoint_path, read_weights, version_of
 
 MODEL = "embeat_mlp"
+WIDTH_MAX = 4096
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ class Config:
     dropout: float = 0.1
 
     def check(self) -> None:
-        """Whether what models/features.py makes fits.
+        """Refuse sizes that models/features.py does not make, or that no network of this kind has.
 
         Raises:
-            ValueError: another number of columns, or tables of other sizes.
+            ValueError: another number of columns, tables of other sizes, or a width out of bounds.
         """
         rows = (self.key_rows, self.mode_rows, self.time_signature_rows, self.tempo_rows)
         if (*rows, self.acoustic_width) != (*DISCRETE_ROWS, len(DENSE)):
@@ -60,6 +61,9 @@ class Config:
                 f"expected tables of {DISCRETE_ROWS} rows and {len(DENSE)} dense features, "
                 f"got {rows} and {self.acoustic_width}"
             )
+        for name, size in asdict(self).items():
+            if name != "dropout" and not (isinstance(size, int) and 1 <= size <= WIDTH_MAX):
+                raise ValueError(f"expected 1 to {WIDTH_MAX} for {name}, got {size!r}")
 
 
 def _tower(width: int, config: Config) -> nn.Sequential:
@@ -232,12 +236,12 @@ def _read_published(content: bytes) -> tuple[Config, Mapping[str, Tensor]]:
 def _assemble(config: Config, tensors: Mapping[str, Tensor]) -> Network:
     """A network of these tensors, none of which is missing, left over, of another shape, or not finite."""
     config.check()
-    with torch.device("meta"):  # the sizes alone: a wrong config must not cost memory, nor random numbers
+    with torch.random.fork_rng(devices=[]):  # the first weights are drawn, and thrown away
         network = Network(config)
     expected = network.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):
         _compare(name, expected.get(name), tensors.get(name))
-    network.load_state_dict({name: tensors[name].to(one.dtype) for name, one in expected.items()}, assign=True)
+    network.load_state_dict(dict(tensors))
     return network
 
 

@@ -86,11 +86,11 @@ async def open_index(settings: Settings, parts: Parts, opened: AsyncExitStack) -
         name = f"{settings.topic_prefix}-{name}" if settings.topic_prefix else name
         from recall.index.server import ServerIndex  # a client that only some installations need
 
-        index = await ServerIndex.connect(settings.qdrant_url, settings.qdrant_api_key, name, VECTOR_LENGTHS)
+        index = await ServerIndex.connect(settings.qdrant_url, settings.qdrant_api_key, name, dimensions=VECTOR_LENGTHS)
     else:
         edge = EdgeIndex.open(settings.data_dir / "index" / name, dimensions=VECTOR_LENGTHS)
         parts.background.append(partial(_flush_now_and_then, edge))
-        # TMP parts.background.append(partial(_optimise_when_grown, edge, settings.optimise_above))
+        parts.background.append(partial(_optimise_when_grown, edge, settings.optimise_above))
         index = edge
     opened.push_async_callback(index.close)
     return index

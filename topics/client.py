@@ -91,6 +91,7 @@ class Client:
 
         Raises:
             RecordRefused: the record breaks the contract; nothing was sent.
+            UnknownTopic: the broker has no such topic.
             PublishFailed: not acknowledged in time; it may still arrive.
         """
         return _within(self.post(topic, record, key), timeout_s)
@@ -186,6 +187,7 @@ class Client:
 
         Raises:
             RecordRefused: the request breaks the contract; nothing was sent.
+            BrokerUnavailable, UnknownTopic: at the first request, when answers cannot be read.
         """
         value, key = checked_bytes(REQUESTS, request), key_of(REQUESTS, request)
         replies = self._reading(timeout_s)

@@ -87,7 +87,7 @@ class Producer:
         )
 
     def _note(self, producer: Any, error: BaseException) -> None:
-        # kafka-python 3.0.12 takes a refused record for the end of an idempotent producer: it fails all that come after.
+        # kafka-python 3.0.12 fails everything after one refused record, once its producer is idempotent.
         if not isinstance(error, RetriableError):
             self._spent = producer
 

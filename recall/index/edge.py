@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ from qdrant_edge import (
 
 from recall.errors import IndexUnavailable
 from recall.index.filters import edge_filter
+from recall.index.optimise import optimise_copy
 from recall.index.points import (
     ADDED_AT,
     DOC,
@@ -43,7 +45,7 @@ from recall.index.points import (
     track_of,
 )
 from recall.index.protocol import NO_FILTER, Hit, TrackFilter
-from recall.index.shards import ShardHome, open_shard
+from recall.index.shards import ShardHome, open_shard, shard_config
 from recall.index.ties import nearest_in_order
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
 
@@ -66,6 +68,8 @@ class EdgeIndex:
         self._shard = shard
         self._dimensions = dict(dimensions)
         self._writing = asyncio.Lock()
+        # Writes since the shard was copied to be optimised; `None` while no copy is.
+        self._since_copy: list[UpdateOperation] | None = None
 
     @classmethod
     def open(cls, path: Path, *, dimensions: Mapping[str, int]) -> EdgeIndex:
@@ -103,13 +107,18 @@ class EdgeIndex:
                 del versions[str(record.id)]
         if versions:
             points = [_point(identity, version.stored) for identity, version in versions.items()]
-            self._shard_call(self._shard.update, UpdateOperation.upsert_points(points))
+            self._update(UpdateOperation.upsert_points(points))
+
+    def _update(self, operation: UpdateOperation) -> None:
+        self._shard_call(self._shard.update, operation)
+        if self._since_copy is not None:
+            self._since_copy.append(operation)
 
     async def withdraw(self, track_ids: Sequence[str]) -> None:
         """Forget tracks; an unknown id is no error."""
         for chunk in _batched(map(point_id, track_ids), _WRITTEN_AT_ONCE):
             async with self._writing:
-                self._shard_call(self._shard.update, UpdateOperation.delete_points(list(chunk)))
+                self._update(UpdateOperation.delete_points(list(chunk)))
             await asyncio.sleep(0)
 
     async def fetch(self, track_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexedTrack]:
@@ -181,6 +190,58 @@ class EdgeIndex:
         """Force what was written to disk, so that a power loss keeps it."""
         async with self._writing:
             self._shard_call(lambda _: self._shard.flush(), None)
+
+    @property
+    def unoptimised(self) -> int:
+        """Tracks with a vector that is in no search graph, so that each is compared with."""
+        info = self._shard_call(lambda _: self._shard.info(), None)
+        return max(0, int(info.points_count) - int(info.indexed_vectors_count))
+
+    async def optimise(self) -> None:
+        """Build the search graph anew, on a copy and in a child process: reads go on, writes are held for the copying.
+
+        What is written meanwhile is written to the copy too, before it takes the shard's place. A crash at any moment
+        leaves the old shard or the new one, whole. Not to be called twice at once.
+
+        Raises:
+            IndexUnavailable: the copy could not be made or optimised; the shard in use is as it was.
+        """
+        copy = self._home.unused()
+        try:
+            await self._copy_to(copy)
+            await optimise_copy(copy, self._dimensions)
+            optimised = EdgeShard.load(str(copy), shard_config(self._dimensions))
+            await self._catch_up(optimised)
+            await self._take(optimised, copy)
+        except OSError as error:
+            raise IndexUnavailable(f"the index was not optimised: {error}") from error
+        finally:
+            self._since_copy = None
+            await asyncio.to_thread(self._home.sweep)
+
+    async def _copy_to(self, copy: Path) -> None:
+        current = self._home.current()
+        if current is None:
+            raise IndexUnavailable("expected a shard in use, got none")
+        async with self._writing:
+            self._shard_call(lambda _: self._shard.flush(), None)
+            await asyncio.to_thread(shutil.copytree, current, copy)
+            self._since_copy = []
+
+    async def _catch_up(self, optimised: EdgeShard) -> None:
+        """Write to the copy what was written since, until little is left."""
+        while self._since_copy and len(self._since_copy) > 1:
+            self._shard_call(optimised.update, self._since_copy.pop(0))
+            await asyncio.sleep(0)
+
+    async def _take(self, optimised: EdgeShard, copy: Path) -> None:
+        async with self._writing:
+            for operation in self._since_copy or ():
+                self._shard_call(optimised.update, operation)
+            self._shard_call(lambda _: optimised.flush(), None)
+            self._home.point_to(copy)
+            former, self._shard = self._shard, optimised
+        former.close()
 
     async def close(self) -> None:
         """Flush, and let another process own the index."""

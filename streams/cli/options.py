@@ -129,7 +129,8 @@ def _usage(error: Any) -> str:
     if type(error).__name__ == "NoArgsIsHelpError":
         # With rich help the message is empty: the help has been shown. Without, it is the help.
         return f"expected a command; see `{path} --help`"
-    return f"{' '.join(error.format_message().split()).rstrip('.')}; see `{path} --help`"
+    message = " ".join(error.format_message().split())
+    return f"{message} See `{path} --help`" if message.endswith("?") else f"{message.rstrip('.')}; see `{path} --help`"
 
 
 def console() -> Console:

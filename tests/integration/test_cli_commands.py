@@ -86,7 +86,7 @@ def test_line_that_the_broker_refuses_is_told_and_the_others_are_sent(here: Here
     counts = json.loads(result.stdout)
     assert counts["acknowledged"] + counts["failed"] == 20_001
     assert counts["acknowledged"] > counts["failed"] > 0
-    assert result.stderr.startswith("line 1: catalog.tracks: not acknowledged: ")
+    assert result.stderr.startswith(f"line 1: {here.prefix}.catalog.tracks: not acknowledged: ")
     assert result.stderr.count("\n") == counts["failed"]
 
 

@@ -1,0 +1,225 @@
+"""The vector index on a Qdrant server or cluster, shared by any number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import httpx
+import numpy as np
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.exceptions import ApiException
+
+from recall.errors import IndexUnavailable
+from recall.index.filters import server_filter
+from recall.index.points import (
+    ADDED_AT,
+    DOC,
+    POPULARITY,
+    UPDATED_AT,
+    Version,
+    check_vectors,
+    floats,
+    latest_versions,
+    payload_of,
+    point_id,
+    query_vector,
+    track_of,
+)
+from recall.index.protocol import NO_FILTER, RANGED_FEATURES, Hit, TrackFilter
+from recall.index.ties import nearest_in_order
+from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
+
+# Points written, or read, in one request.
+_WRITTEN_AT_ONCE = 256
+_READ_AT_ONCE = 1_000
+_TIMEOUT_S = 10
+_GRAPH = models.HnswConfigDiff(m=32, ef_construct=200)
+_SEARCH_BREADTH = 256
+_FIELDS: Mapping[str, models.PayloadSchemaType] = {
+    **dict.fromkeys(("artist_ids", "genres", "title_key"), models.PayloadSchemaType.KEYWORD),
+    **dict.fromkeys((POPULARITY, *RANGED_FEATURES), models.PayloadSchemaType.FLOAT),
+    **dict.fromkeys(("released", ADDED_AT, UPDATED_AT), models.PayloadSchemaType.INTEGER),
+}
+
+_Answer = TypeVar("_Answer")
+
+
+class ServerIndex:
+    """A `TrackIndex` in one collection of a server."""
+
+    def __init__(self, client: AsyncQdrantClient, collection: str, dimensions: Mapping[str, int]) -> None:
+        """Use `connect`, or `prepare` what was made by hand."""
+        self._client = client
+        self._collection = collection
+        self._dimensions = dict(dimensions)
+
+    @classmethod
+    async def connect(cls, url: str, api_key: str, collection: str, *, dimensions: Mapping[str, int]) -> ServerIndex:
+        """A client of the server's collection, which is made if it is new.
+
+        Raises:
+            IndexUnavailable: the server does not answer, or its collection holds other vectors.
+        """
+        client = AsyncQdrantClient(url=url, api_key=api_key or None, timeout=_TIMEOUT_S, check_compatibility=False)
+        index = cls(client, collection, dimensions)
+        await index.prepare()
+        return index
+
+    async def prepare(self) -> None:
+        """Make the collection and its field indexes; any number of workers may do so at once.
+
+        Raises:
+            IndexUnavailable: the server does not answer, or its collection holds other vectors.
+        """
+        vectors = {n: models.VectorParams(size=s, distance=models.Distance.DOT) for n, s in self._dimensions.items()}
+        if not await _answer(self._client.collection_exists(self._collection)):
+            try:
+                await _answer(self._client.create_collection(self._collection, vectors, hnsw_config=_GRAPH))
+            except IndexUnavailable:
+                # Another worker may have been first.
+                if not await _answer(self._client.collection_exists(self._collection)):
+                    raise
+        await self._check_vectors()
+        for field, schema in _FIELDS.items():
+            await _answer(self._client.create_payload_index(self._collection, field, schema))
+
+    async def _check_vectors(self) -> None:
+        info = await _answer(self._client.get_collection(self._collection))
+        stored: Any = info.config.params.vectors
+        sizes = {name: params.size for name, params in stored.items()} if isinstance(stored, dict) else {}
+        if sizes != self._dimensions:
+            raise IndexUnavailable(f"expected vectors {self._dimensions} in {self._collection}, got {sizes}")
+
+    async def upsert(self, tracks: Sequence[IndexedTrack]) -> None:
+        """Make tracks searchable before it returns; an older `updated_at_ms` never overwrites a newer one."""
+        check_vectors(tracks, self._dimensions)
+        versions = latest_versions(tracks)
+        for at in range(0, len(versions), _WRITTEN_AT_ONCE):
+            await _answer(
+                self._client.batch_update_points(
+                    self._collection, _upserts(versions[at : at + _WRITTEN_AT_ONCE]), wait=True
+                )
+            )
+
+    async def withdraw(self, track_ids: Sequence[str]) -> None:
+        """Forget tracks; an unknown id is no error."""
+        if track_ids:
+            points: list[Any] = [point_id(track_id) for track_id in track_ids]
+            await _answer(self._client.delete(self._collection, models.PointIdsList(points=points), wait=True))
+
+    async def fetch(self, track_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexedTrack]:
+        """Those of the tracks that are indexed, by id."""
+        wanted = list(dict.fromkeys(track_ids))
+        found: dict[str, IndexedTrack] = {}
+        for at in range(0, len(wanted), _READ_AT_ONCE):
+            ids = [point_id(track_id) for track_id in wanted[at : at + _READ_AT_ONCE]]
+            records = await _answer(self._client.retrieve(self._collection, ids, [DOC], with_vectors))
+            tracks = (IndexedTrack(track_of(record.payload), _vectors(record.vector)) for record in records)
+            found.update((one.track.track_id, one) for one in tracks)
+        return {track_id: found[track_id] for track_id in wanted if track_id in found}
+
+    async def nearest(
+        self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = ACOUSTIC
+    ) -> list[Hit]:
+        """At most `limit` tracks that match, nearest first, ties by track id."""
+        query, condition = query_vector(vector, using, self._dimensions), server_filter(where)
+        params = models.SearchParams(hnsw_ef=_SEARCH_BREADTH)
+
+        async def search(wanted: int) -> list[Hit]:
+            found = await _answer(
+                self._client.query_points(
+                    self._collection,
+                    query=query,
+                    using=using,
+                    query_filter=condition,
+                    search_params=params,
+                    limit=wanted,
+                    with_payload=[DOC],
+                )
+            )
+            return [Hit(track_of(point.payload), point.score) for point in found.points]
+
+        return await nearest_in_order(search, limit)
+
+    async def most_popular(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
+        """At most `limit` tracks that match, the most popular first; unknown popularity counts as 0."""
+        return await self._greatest(POPULARITY, limit, where)
+
+    async def newest(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
+        """At most `limit` tracks that match, the last added to the catalogue first."""
+        return await self._greatest(ADDED_AT, limit, where)
+
+    async def _greatest(self, field: str, limit: int, where: TrackFilter) -> list[CataloguedTrack]:
+        if limit <= 0:
+            return []
+        order = models.OrderBy(key=field, direction=models.Direction.DESC)
+        condition = server_filter(where)
+        records, _ = await _answer(
+            self._client.scroll(self._collection, condition, limit, order, with_payload=[DOC], with_vectors=False)
+        )
+        tracks = [track_of(record.payload) for record in records]
+        return sorted(tracks, key=lambda track: (-(getattr(track, field) or 0), track.track_id))
+
+    async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
+        """At most `limit` tracks that match, in no stated order."""
+        found: list[CataloguedTrack] = []
+        condition, after = server_filter(where), None
+        while len(found) < limit:
+            page = min(limit - len(found), _READ_AT_ONCE)
+            records, after = await _answer(
+                self._client.scroll(
+                    self._collection, condition, page, offset=after, with_payload=[DOC], with_vectors=False
+                )
+            )
+            found.extend(track_of(record.payload) for record in records)
+            if after is None:
+                break
+        return found
+
+    async def count(self) -> int:
+        """How many tracks are indexed."""
+        return int((await _answer(self._client.count(self._collection, exact=True))).count)
+
+    async def flush(self) -> None:
+        """Nothing to do: the server acknowledges only what its log holds."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+async def _answer(asked: Awaitable[_Answer]) -> _Answer:
+    """What the server answers. Raises IndexUnavailable when it does not."""
+    try:
+        return await asked
+    except (ApiException, httpx.HTTPError, OSError) as error:
+        raise IndexUnavailable(f"Qdrant did not answer: {type(error).__name__}: {error}") from error
+
+
+def _point(one: IndexedTrack) -> models.PointStruct:
+    vectors: dict[str, Any] = {name: floats(vector) for name, vector in one.vectors.items()}
+    return models.PointStruct(id=point_id(one.track.track_id), vector=vectors, payload=payload_of(one.track))
+
+
+def _vectors(stored: Any) -> dict[str, Vector]:
+
+    return {name: np.asarray(numbers, dtype=np.float32) for name, numbers in (stored or {}).items()}
+
+
+def _upserts(versions: Iterable[Version]) -> list[models.UpdateOperation]:
+    """One operation for all that share a stamp: the server compares, so that two workers cannot undo each other."""
+    groups: dict[int | None, list[models.PointStruct]] = {}
+    for version in versions:
+        groups.setdefault(None if version.forced else version.stamp, []).append(_point(version.stored))
+    return [
+        models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=_not_newer_than(stamp)))
+        for stamp, points in groups.items()
+    ]
+
+
+def _not_newer_than(stamp: int | None) -> models.Filter | None:
+    """What may be overwritten: points without a newer stamp; any, by a version that always applies."""
+    if stamp is None:
+        return None
+    return models.Filter(must_not=[models.FieldCondition(key=UPDATED_AT, range=models.Range(gt=stamp))])

@@ -1,0 +1,321 @@
+"""One suite for every vector index: in this process, as a server's client on its local mode, and on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qdrant_client import AsyncQdrantClient
+
+from recall.errors import IndexUnavailable
+from recall.index.edge import EdgeIndex
+from recall.index.protocol import NO_FILTER, FeatureRange, TrackFilter, TrackIndex
+from recall.index.server import ServerIndex
+from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
+from tests.brute_index import BruteIndex
+from topics.records import ArtistRef, Features
+
+DIMENSIONS = {ACOUSTIC: 64}
+SERVER_URL = os.environ.get("THROUGHBEAT_TEST_QDRANT_URL", "")
+KINDS = ["edge", "local", *(["server"] if SERVER_URL else [])]
+
+
+@pytest.fixture(params=KINDS)
+async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TrackIndex]:
+    if request.param == "edge":
+        made: TrackIndex = EdgeIndex.open(tmp_path / "index", dimensions=DIMENSIONS)
+        yield made
+        await made.close()
+        return
+    client = AsyncQdrantClient(":memory:") if request.param == "local" else AsyncQdrantClient(url=SERVER_URL)
+    name = f"test-{uuid.uuid4().hex}"
+    server = ServerIndex(client, name, DIMENSIONS)
+    await server.prepare()
+    yield server
+    await client.delete_collection(name)
+    await server.close()
+
+
+def unit(rng: np.random.Generator) -> Vector:
+    vector = rng.normal(size=64).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def along(axis: int, sign: float = 1.0) -> Vector:
+    vector = np.zeros(64, np.float32)
+    vector[axis] = sign
+    return vector
+
+
+def one(track_id: str, vector: Vector | None = None, **fields: Any) -> IndexedTrack:
+    fields.setdefault("title", f"Title {track_id}")
+    artist = fields.pop("artist", "a")
+    track = CataloguedTrack(track_id=track_id, artists=(ArtistRef(artist_id=artist, name=artist.upper()),), **fields)
+    return IndexedTrack(track, {} if vector is None else {ACOUSTIC: vector})
+
+
+def some_tracks(count: int, seed: int = 3) -> list[IndexedTrack]:
+    rng, draw = np.random.default_rng(seed), random.Random(seed)
+    genres = ["rock", "pop", "jazz", "métal", "嘻哈"]
+    return [
+        one(
+            f"t{n:03d}",
+            unit(rng) if n % 10 else None,
+            artist=f"a{n % 17}",
+            title=f"Song {n % 29}",
+            genres=tuple(draw.sample(genres, draw.randint(0, 3))),
+            release_date=draw.choice([None, "1999", "2003-05", "2003-05-17", "2020-12-31"]),
+            popularity=draw.choice([None, float(n)]),
+            features=Features(energy=n / count, tempo=60.0 + n) if n % 3 else None,
+            added_at_ms=1000 + n,
+            updated_at_ms=n,
+        )
+        for n in range(count)
+    ]
+
+
+async def test_upserted_tracks_are_searchable_at_once_and_whole(index: TrackIndex) -> None:
+    stored = one("晴天 🎵", along(0), genres=("c-pop",), features=Features(energy=0.5), isrc="X", explicit=True)
+    await index.upsert([stored])
+    hits = await index.nearest(along(0), 5)
+    assert [(hit.track, round(hit.score, 5)) for hit in hits] == [(stored.track, 1.0)]
+    found = await index.fetch(["晴天 🎵", "nobody"], with_vectors=True)
+    assert list(found) == ["晴天 🎵"]
+    np.testing.assert_allclose(found["晴天 🎵"].vectors[ACOUSTIC], along(0), atol=1e-6)
+    assert await index.count() == 1
+
+
+async def test_nearest_equals_arithmetic(index: TrackIndex) -> None:
+    tracks = some_tracks(200)
+    await index.upsert(tracks)
+    oracle = BruteIndex(tracks)
+    rng = np.random.default_rng(9)
+    for limit in (1, 10, 500):
+        query = unit(rng)
+        expected = await oracle.nearest(query, limit)
+        got = await index.nearest(query, limit)
+        assert [hit.track.track_id for hit in got] == [hit.track.track_id for hit in expected]
+        np.testing.assert_allclose([hit.score for hit in got], [hit.score for hit in expected], atol=1e-5)
+
+
+FILTERS: dict[str, TrackFilter] = {
+    "none": NO_FILTER,
+    "genres_any": TrackFilter(genres_any=("métal", "嘻哈")),
+    "genres_none": TrackFilter(genres_none=("rock",)),
+    "artists": TrackFilter(artists_any=("a3", "a4", "nobody")),
+    "artists_none": TrackFilter(artists_none=("a3", "a4")),
+    "tracks_none": TrackFilter(tracks_none=("t001", "t002", "nobody")),
+    "title": TrackFilter(title_key="song 7"),
+    "from": TrackFilter(released_from=20030501),
+    "to": TrackFilter(released_to=20030501),
+    "between": TrackFilter(released_from=20030502, released_to=20031231),
+    "energy": TrackFilter(features=(FeatureRange("energy", 0.25, 0.5),)),
+    "two features": TrackFilter(features=(FeatureRange("energy", 0.1, 0.9), FeatureRange("tempo", 100, 140))),
+    "together": TrackFilter(
+        genres_any=("rock", "pop"), genres_none=("jazz",), artists_none=("a5",), released_to=20200101
+    ),
+    "nothing fits": TrackFilter(genres_any=("polka",)),
+}
+
+
+@pytest.mark.parametrize("where", FILTERS.values(), ids=list(FILTERS))
+async def test_filters_mean_the_same_everywhere(index: TrackIndex, where: TrackFilter) -> None:
+    tracks = some_tracks(150)
+    await index.upsert(tracks)
+    oracle = BruteIndex(tracks)
+    query = unit(np.random.default_rng(1))
+    nearest = await index.nearest(query, 1000, where)
+    assert [h.track.track_id for h in nearest] == [h.track.track_id for h in await oracle.nearest(query, 1000, where)]
+    assert await index.most_popular(1000, where) == await oracle.most_popular(1000, where)
+    assert await index.newest(1000, where) == await oracle.newest(1000, where)
+    matching = await index.matching(where, 1000)
+    assert {t.track_id for t in matching} == {t.track_id for t in await oracle.matching(where, 1000)}
+    assert len(matching) == len({t.track_id for t in matching})
+
+
+async def test_orders_hold_within_a_limit(index: TrackIndex) -> None:
+    tracks = some_tracks(120)
+    await index.upsert(tracks)
+    oracle = BruteIndex(tracks)
+    newest = [track.track_id for track in await index.newest(7)]
+    assert newest == [track.track_id for track in await oracle.newest(7)]
+    popular = [track.popularity for track in await index.most_popular(7)]
+    assert popular == [track.popularity for track in await oracle.most_popular(7)]
+    assert len(await index.matching(NO_FILTER, 5)) == 5
+
+
+async def test_older_stamp_never_replaces_a_newer_one(index: TrackIndex) -> None:
+    await index.upsert([one("t", along(0), title="Newer", updated_at_ms=200)])
+    await index.upsert([one("t", along(1), title="Older", updated_at_ms=100), one("other", updated_at_ms=100)])
+    assert await titles(index, "t", "other") == ["Newer", "Title other"]
+    np.testing.assert_allclose((await index.nearest(along(0), 1))[0].score, 1.0, atol=1e-5)
+    await index.upsert([one("t", along(1), title="Same stamp", updated_at_ms=200)])
+    assert await titles(index, "t") == ["Same stamp"]
+    await index.upsert([one("t", along(1), title="No stamp")])
+    assert await titles(index, "t") == ["No stamp"]
+    await index.upsert([one("t", along(1), title="Any stamp", updated_at_ms=1)])
+    assert await titles(index, "t") == ["Any stamp"]
+
+
+async def test_within_one_call_the_last_that_is_not_older_stands(index: TrackIndex) -> None:
+    versions = [(3, "c"), (1, "a"), (3, "d"), (2, "b")]
+    await index.upsert([one("t", along(0), title=title, updated_at_ms=stamp) for stamp, title in versions])
+    assert await titles(index, "t") == ["d"]
+    assert await index.count() == 1
+
+
+async def test_redelivery_changes_nothing(index: TrackIndex) -> None:
+    tracks = some_tracks(20)
+    for _ in range(3):
+        await index.upsert(tracks)
+    assert await index.count() == 20
+    assert {i: o.track for i, o in (await index.fetch([t.track.track_id for t in tracks])).items()} == {
+        t.track.track_id: t.track for t in tracks
+    }
+
+
+async def test_withdrawn_tracks_are_nowhere_and_may_come_back_older(index: TrackIndex) -> None:
+    await index.upsert([one("t", along(0), updated_at_ms=9, genres=("g",)), one("stays", along(1))])
+    await index.withdraw(["t", "never there"])
+    assert [hit.track.track_id for hit in await index.nearest(along(0), 9)] == ["stays"]
+    assert [track.track_id for track in await index.most_popular(9)] == ["stays"]
+    assert await index.fetch(["t"]) == {}
+    await index.upsert([one("t", along(0), updated_at_ms=1)])
+    assert await index.count() == 2
+
+
+async def test_track_without_a_vector_is_found_by_all_but_nearness(index: TrackIndex) -> None:
+    await index.upsert([one("mute", popularity=5.0), one("heard", along(0))])
+    assert [hit.track.track_id for hit in await index.nearest(along(0), 9)] == ["heard"]
+    assert [track.track_id for track in await index.most_popular(9)] == ["mute", "heard"]
+    assert (await index.fetch(["mute"], with_vectors=True))["mute"].vectors == {}
+
+
+async def test_track_that_loses_its_vector_is_no_longer_near_anything(index: TrackIndex) -> None:
+    await index.upsert([one("t", along(0))])
+    await index.upsert([one("t")])
+    assert await index.nearest(along(0), 9) == []
+    assert (await index.fetch(["t"], with_vectors=True))["t"].vectors == {}
+
+
+async def test_equal_scores_are_ordered_by_track_id_also_at_the_cut(index: TrackIndex) -> None:
+    await index.upsert([one(f"t{n}", along(0)) for n in (5, 3, 8, 1, 9, 2)])
+    assert [hit.track.track_id for hit in await index.nearest(along(0), 3)] == ["t1", "t2", "t3"]
+
+
+@pytest.mark.parametrize("bad", [np.full(64, np.nan), np.full(64, np.inf), np.ones(63), np.ones((2, 32))])
+async def test_vector_that_is_none_is_refused_before_anything_is_written(index: TrackIndex, bad: Any) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        await index.upsert([one("good", along(0)), one("bad", bad.astype(np.float32))])
+    with pytest.raises(ValueError, match="expected"):
+        await index.nearest(bad.astype(np.float32), 3)
+    assert await index.count() == 0
+
+
+async def test_nothing_asked_is_nothing_done(index: TrackIndex) -> None:
+    await index.upsert([])
+    await index.withdraw([])
+    assert await index.fetch([]) == {}
+    assert await index.nearest(along(0), 5) == []
+    await index.upsert([one("t", along(0))])
+    assert await index.nearest(along(0), 0) == []
+    assert await index.most_popular(0) == []
+    assert await index.newest(0) == []
+    assert await index.matching(NO_FILTER, 0) == []
+    await index.flush()
+
+
+async def titles(index: TrackIndex, *track_ids: str) -> list[str]:
+    found = await index.fetch(track_ids)
+    return [found[track_id].track.title for track_id in track_ids]
+
+
+# What only the index in this process promises.
+
+
+async def test_second_owner_is_refused(tmp_path: Path) -> None:
+    first = EdgeIndex.open(tmp_path, dimensions=DIMENSIONS)
+    with pytest.raises(IndexUnavailable, match="only owner"):
+        EdgeIndex.open(tmp_path, dimensions=DIMENSIONS)
+    await first.close()
+    await EdgeIndex.open(tmp_path, dimensions=DIMENSIONS).close()
+
+
+async def test_index_of_other_vectors_is_refused(tmp_path: Path) -> None:
+    await EdgeIndex.open(tmp_path, dimensions=DIMENSIONS).close()
+    with pytest.raises(IndexUnavailable, match="32"):
+        EdgeIndex.open(tmp_path, dimensions={ACOUSTIC: 32})
+
+
+def clustered(count: int) -> list[IndexedTrack]:
+    rng = np.random.default_rng(5)
+    centres = rng.normal(size=(50, 64))
+    vectors = centres[rng.integers(0, 50, count)] + 0.6 * rng.normal(size=(count, 64))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return [one(f"t{n:05d}", vector) for n, vector in enumerate(vectors)]
+
+
+async def while_optimising(index: EdgeIndex, write: Callable[[int], Any]) -> int:
+    """Optimise, and write all along; how many writes there were."""
+    optimising = asyncio.create_task(index.optimise())
+    count = 0
+    while not optimising.done():
+        await write(count)
+        count += 1
+        await asyncio.sleep(0.01)
+    await optimising
+    return count
+
+
+async def test_optimised_index_finds_the_same_and_keeps_what_was_written_meanwhile(tmp_path: Path) -> None:
+    tracks = clustered(12_000)
+    index = EdgeIndex.open(tmp_path, dimensions=DIMENSIONS)
+    await index.upsert(tracks)
+    assert index.unoptimised == 12_000
+    gone = iter([track.track.track_id for track in tracks[-5_000:]])
+
+    async def write(n: int) -> None:
+        await index.upsert([one(f"meanwhile{n}", along(n % 64))])
+        await index.withdraw([next(gone)])
+
+    written = await while_optimising(index, write)
+    assert written > 3
+    assert index.unoptimised < 1_000
+    assert await index.count() == 12_000
+    assert len(await index.fetch([f"meanwhile{n}" for n in range(written)])) == written
+    shares = []
+    for query in tracks[:20]:
+        vector = query.vectors[ACOUSTIC]
+        exact = {hit.track.track_id for hit in await index.nearest(vector, 100, exact=True)}
+        shares.append(len(exact & {hit.track.track_id for hit in await index.nearest(vector, 100)}) / 100)
+    assert np.mean(shares) >= 0.95
+    await index.close()
+    again = EdgeIndex.open(tmp_path, dimensions=DIMENSIONS)
+    assert await again.count() == 12_000
+    assert len(list(tmp_path.glob("shard-*"))) == 1
+    await again.close()
+
+
+async def test_optimisation_that_fails_leaves_the_index_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = EdgeIndex.open(tmp_path, dimensions=DIMENSIONS)
+    await index.upsert(clustered(100))
+    monkeypatch.setattr("recall.index.edge.optimise_copy", _fail)
+    with pytest.raises(IndexUnavailable, match="no luck"):
+        await index.optimise()
+    await index.upsert([one("after", along(0))])
+    assert await index.count() == 101
+    assert len(list(tmp_path.glob("shard-*"))) == 1
+    await index.close()
+
+
+async def _fail(shard: Path, dimensions: Any) -> None:
+    raise IndexUnavailable("no luck")

@@ -1,0 +1,85 @@
+"""Help is quick, whole, and teaches by example."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from streams.cli import COMMANDS, app
+
+HEAVY = ("torch", "faust", "qdrant_client", "qdrant_edge", "gensim", "kafka", "numpy", "rich.markdown")
+HELP_CPU_S = 0.4
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = (
+        "import sys\n"
+        "from streams.cli import main\n"
+        "sys.argv = ['throughbeat', *sys.argv[1:]]\n"
+        "try:\n    main()\n"
+        f"finally:\n    print('loaded:', *[name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("--version",), ("no-such-command",)])
+def test_nothing_heavy_is_imported_before_a_command_runs(arguments: tuple[str, ...]) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = run(*arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert result.stdout.splitlines()[-1] == "loaded:"
+    # Processor time, so that a busy machine changes little; alone on one, the wall clock says the same.
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < HELP_CPU_S
+
+
+@pytest.mark.parametrize("name", ["topics", "publish", "recommend", "dead-letters"])
+def test_client_commands_import_no_model_and_no_engine(name: str) -> None:
+    loaded = run(name, "--help").stdout.splitlines()[-1].split()[1:]
+    assert not {"torch", "faust", "qdrant_client", "qdrant_edge", "gensim"} & set(loaded)
+
+
+def test_every_command_is_listed_with_its_whole_line() -> None:
+    text = CliRunner().invoke(app, ["--help"]).stdout
+    for name, entry in COMMANDS.items():
+        if entry.exists():
+            assert any(line.split() == [name, *entry.summary.split()] for line in text.splitlines()), name
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["topics", "create"],
+        ["topics", "list"],
+        ["publish"],
+        ["recommend"],
+        ["dead-letters", "list"],
+        ["dead-letters", "show"],
+        ["dead-letters", "replay"],
+    ],
+    ids=" ".join,
+)
+def test_command_teaches_by_example(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: throughbeat {' '.join(command)}" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["nope"], "throughbeat: No such command 'nope'; see `throughbeat --help`"),
+        (["topics"], "throughbeat: expected a command; see `throughbeat topics --help`"),
+        (
+            ["topics", "lost"],
+            "throughbeat: No such command 'lost'. Did you mean 'list'? See `throughbeat topics --help`",
+        ),
+        (["publish", "-"], "throughbeat: Missing option '--topic'; see `throughbeat publish --help`"),
+    ],
+)
+def test_wrong_command_line_is_one_line_and_exit_code_2(arguments: list[str], line: str) -> None:
+    result = CliRunner().invoke(app, arguments, prog_name="throughbeat")
+    assert (result.exit_code, result.stderr) == (2, line + "\n")
