@@ -21,6 +21,7 @@ import psutil
 
 from streams.connections import connection_of
 from streams.embedded.process import log_tail
+from streams.roles import OPTIMISED
 from streams.settings import Settings, read_settings
 from streams.up import StackFile
 from topics.client import Client
@@ -47,6 +48,16 @@ class Running:
     def client(self) -> Client:
         """A client of it."""
         return Client(connection_of(self.settings), self.settings.topic_prefix)
+
+    def wait_until_optimised(self, within_s: float = 600.0) -> float:
+        """Wait for the search graph of a catalogue that is large enough to have one; how long that took."""
+        began = time.perf_counter()
+        log = self.settings.data_dir / "logs" / "worker-index.log"
+        while OPTIMISED not in log.read_text(errors="replace"):
+            if time.perf_counter() - began > within_s:
+                raise SystemExit(f"the index was not optimised within {within_s:g} s")
+            time.sleep(0.2)
+        return time.perf_counter() - began
 
     def resident_mb(self) -> dict[str, float]:
         """Resident memory of each process of the stack, in MB."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
 # A flush holds up answers; kill -9 loses nothing without it, only a power loss would.
 FLUSH_S = 30.0
 REST_S = 5.0
+OPTIMISED = "search graph built"
 
 
 async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Parts:
@@ -172,6 +174,8 @@ async def _optimise_when_grown(index: EdgeIndex, above: int) -> None:
     while True:
         waiting = index.unoptimised
         if waiting >= above and waiting == before:
+            began_s = time.monotonic()
             await index.optimise()
+            log.info("%s: %d tracks in %.1f s", OPTIMISED, waiting, time.monotonic() - began_s)
         before = waiting
         await asyncio.sleep(REST_S)

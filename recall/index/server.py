@@ -34,7 +34,7 @@ from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
 _WRITTEN_AT_ONCE = 256
 _READ_AT_ONCE = 1_000
 _TIMEOUT_S = 10
-_GRAPH = models.HnswConfigDiff(m=32, ef_construct=200)
+_GRAPH = models.HnswConfigDiff(m=16, ef_construct=100)
 _SEARCH_BREADTH = 256
 _FIELDS: Mapping[str, models.PayloadSchemaType] = {
     **dict.fromkeys(("artist_ids", "genres", "title_key"), models.PayloadSchemaType.KEYWORD),

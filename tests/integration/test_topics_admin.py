@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from streams.embedded.stack import RunningStack
@@ -125,6 +126,10 @@ def test_list_counts_records_and_shows_what_is_missing(connection: Connection, p
             place = client.publish(LISTENING_EVENTS, event)
     found = {state.name: state for state in list_topics(connection, prefix)}
     assert {name for name, state in found.items() if state.records} == {f"{prefix}.listening.events"}
-    events = found[f"{prefix}.listening.events"]
+    events = found[place.topic]
     assert events.records == 3
     assert events.ends == {partition: 3 if partition == place.partition else 0 for partition in range(4)}
+    admin = connection.open(KafkaAdminClient)
+    admin.delete_records({TopicPartition(place.topic, place.partition): 2})
+    admin.close()
+    assert sum(state.records for state in list_topics(connection, prefix)) == 1
