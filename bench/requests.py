@@ -69,7 +69,8 @@ def request(user_id: str | None, **more: Any) -> RecommendationRequest:
 
 def make_listeners(client: Client, tracks: list[Track]) -> dict[str, list[Track]]:
     """People with a taste: each has finished ten tracks."""
-    people = {f"listener{i}": tracks[10 * i : 10 * i + 10] for i in range(LISTENERS)}
+    run = uuid.uuid4().hex[:6]
+    people = {f"{run}-{i}": tracks[10 * i : 10 * i + 10] for i in range(LISTENERS)}
     for user_id, played in people.items():
         for track in played:
             client.post(LISTENING_EVENTS, listen(user_id, track.track_id, "play"))
@@ -174,8 +175,8 @@ def measure(here: Running, options: argparse.Namespace) -> dict[str, object]:
         sequential(client, people, tracks, 60)
         figures["sequential"] = sequential(client, people, tracks, options.sequential)
         figures["open_loop"] = open_loop(client, people, tracks, options.rate, options.seconds)
-        figures["skip"] = skips(client, people, options.skips)
         figures["new_release"] = new_releases(client, people, options.releases)
+        figures["skip"] = skips(client, people, options.skips)
     return figures
 
 

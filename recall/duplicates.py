@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import TypeVar
 
 from recall.filters import HasTrack
@@ -59,9 +60,9 @@ class Recordings:
         return True
 
 
-def one_release_each(candidates: Sequence[T], already: Sequence[CataloguedTrack] = ()) -> list[T]:
-    """The candidates without further releases of a recording, the first of each kept; none of those `already` there."""
+def one_release_each(candidates: Sequence[T], most: int, already: Sequence[CataloguedTrack] = ()) -> list[T]:
+    """The first `most` candidates without further releases of a recording; none of those `already` there."""
     recordings = Recordings()
     for track in already:
         recordings.add(track)
-    return [candidate for candidate in candidates if recordings.add(candidate.track)]
+    return list(islice((candidate for candidate in candidates if recordings.add(candidate.track)), most))

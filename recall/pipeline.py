@@ -29,12 +29,13 @@ from recall.seeds import (
     unknown,
 )
 from recall.session import Mood, merged_session, mood
-from recall.tracks import IndexedTrack
+from recall.tracks import IndexedTrack, Vector
 from topics.records import Listen, RecommendationRequest
 
-# Candidates asked of each channel, and kept for ranking, per track of the answer.
-PER_CHANNEL, LEAST_PER_CHANNEL = 4, 100
-RANKED, LEAST_RANKED = 6, 150
+# Candidates asked of each channel, and ranked, per track of the answer: first few, and many when that leaves it short,
+# because most were heard or filtered.
+SHALLOW, DEEP = 2, 20
+LEAST = 60
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,19 @@ class Recommender:
         """
         person = with_session(person, request.session or ())
         begun = await self._begin(request, person, now_ms)
-        limit = request.limit or DEFAULT_LIMIT
-        found, late = await self._gather(begun.query, max(LEAST_PER_CHANNEL, PER_CHANNEL * limit), deadline_s)
         starts = [start.track for start in begun.query.starts] if begun.query.seeded else []
         rules = forbidden(request, person, {track.track_id for track in starts}, now_ms=now_ms)
-        kept, _ = split(fuse(found), rules)
-        distinct = one_release_each(kept, already=starts)[: max(LEAST_RANKED, RANKED * limit)]
-        ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)
-        return Answer(tuple(cap_per_artist(ranked, limit, request.max_per_artist)), begun.missing + late)
+        limit = request.limit or DEFAULT_LIMIT
+        for depth in (SHALLOW, DEEP):
+            asked = max(LEAST, depth * limit)
+            found, late = await self._gather(begun.query, asked, deadline_s)
+            kept, _ = split(fuse(found), rules)
+            distinct = one_release_each(kept, asked, already=starts)
+            ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)
+            items = cap_per_artist(ranked, limit, request.max_per_artist)
+            if len(items) == limit or all(len(some) < asked for some in found.values()):
+                break
+        return Answer(tuple(items), begun.missing + late)
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
         seeds = [await find(seed, self.index, self.playlists) for seed in request.seeds or ()]
@@ -129,11 +135,11 @@ class Recommender:
                 found[name] = task.result()
         return found, tuple(degraded)
 
-    async def _vectors(self, candidates: Sequence[Merged], felt: Mood) -> Mapping[str, IndexedTrack]:
+    async def _vectors(self, candidates: Sequence[Merged], felt: Mood) -> Mapping[str, Vector]:
         """The candidates' vectors, where a session needs them."""
         if not candidates or not len(felt.forces):
             return {}
-        return await self.index.fetch([one.track.track_id for one in candidates], with_vectors=True)
+        return await self.index.vectors([one.track.track_id for one in candidates])
 
 
 async def _in_time(channel: Channel, query: RecallQuery, limit: int, deadline_s: float) -> list[Candidate]:

@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 
 from recall.merge import Merged
 from recall.session import Mood, forces_on
-from recall.tracks import IndexedTrack
+from recall.tracks import Vector
 
 
-def rank(candidates: Sequence[Merged], indexed: Mapping[str, IndexedTrack], felt: Mood) -> list[Merged]:
-    """The candidates with the session's terms added to their scores, best first, ties by track id."""
-    terms = forces_on([indexed.get(one.track.track_id) or IndexedTrack(one.track) for one in candidates], felt)
+def rank(candidates: Sequence[Merged], vectors: Mapping[str, Vector], felt: Mood) -> list[Merged]:
+    """The candidates with the session's terms added to their scores, best first, ties by track id.
+
+    `vectors` holds acoustic vectors by track id.
+    """
+    terms = forces_on([one.track for one in candidates], vectors, felt)
     ranked = [
-        dataclasses.replace(one, contributions={**one.contributions, **added})
+        dataclasses.replace(one, contributions={**one.contributions, **added}) if added else one
         for one, added in zip(candidates, terms, strict=True)
     ]
     return sorted(ranked, key=_best_first)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack
+from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
 from topics.records import Listen
 
 EVENTS_MAX = 50
@@ -87,28 +87,33 @@ def _push(artists: dict[str, float], track: CataloguedTrack, force: float) -> No
         artists[artist_id] = max(-1.0, artists.get(artist_id, 0.0) + force)
 
 
-def forces_on(candidates: Sequence[IndexedTrack], felt: Mood) -> list[dict[str, float]]:
-    """What the session adds to each candidate's score: `session_finished` >= 0, `session_skipped` <= 0, where not 0."""
-    pulls, pushes = _by_likeness(candidates, felt)
+def forces_on(
+    candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vector], felt: Mood
+) -> list[dict[str, float]]:
+    """What the session adds to each candidate's score: `session_finished` >= 0, `session_skipped` <= 0, where not 0.
+
+    `vectors` holds acoustic vectors by track id; a track without one is moved by its artists alone.
+    """
+    pulls, pushes = _by_likeness(candidates, vectors, felt)
     terms = []
-    for candidate, pull, push in zip(candidates, pulls, pushes, strict=True):
-        artist = min((felt.artists.get(artist_id, 0.0) for artist_id in candidate.track.artist_ids), default=0.0)
-        away = REPULSION * float(push) + SAME_ARTIST * artist
-        near = ATTRACTION * float(pull)
+    for candidate, pull, push in zip(candidates, pulls.tolist(), pushes.tolist(), strict=True):
+        artist = min((felt.artists.get(artist_id, 0.0) for artist_id in candidate.artist_ids), default=0.0)
+        away = REPULSION * push + SAME_ARTIST * artist
+        near = ATTRACTION * pull
         terms.append({name: term for name, term in (("session_finished", near), ("session_skipped", away)) if term})
     return terms
 
 
-def _by_likeness(candidates: Sequence[IndexedTrack], felt: Mood) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _by_likeness(
+    candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vector], felt: Mood
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The strongest pull and the strongest push on each candidate: likeness times force."""
-    nothing = np.zeros(len(candidates), np.float32)
-    placed = [(row, vector) for row, one in enumerate(candidates) if (vector := one.vectors.get(ACOUSTIC)) is not None]
-    if not placed or not len(felt.forces):
-        return nothing, nothing
-    likeness = np.clip((np.stack([vector for _, vector in placed]) @ felt.vectors.T - UNLIKE) / (1 - UNLIKE), 0, 1)
-    moved = likeness * felt.forces
-    rows = [row for row, _ in placed]
-    pulls, pushes = nothing.copy(), nothing.copy()
+    pulls, pushes = np.zeros(len(candidates), np.float32), np.zeros(len(candidates), np.float32)
+    rows = [row for row, one in enumerate(candidates) if one.track_id in vectors]
+    if not rows or not len(felt.forces):
+        return pulls, pushes
+    placed = np.stack([vectors[candidates[row].track_id] for row in rows])
+    moved = np.clip((placed @ felt.vectors.T - UNLIKE) / (1 - UNLIKE), 0, 1) * felt.forces
     pulls[rows] = np.maximum(moved.max(axis=1), 0)
     pushes[rows] = np.minimum(moved.min(axis=1), 0)
     return pulls, pushes

@@ -52,6 +52,10 @@ class BruteIndex:
         found = [self.stored[i] for i in track_ids if i in self.stored]
         return {one.track.track_id: one if with_vectors else IndexedTrack(one.track) for one in found}
 
+    async def vectors(self, track_ids: Sequence[str], *, using: str = "acoustic") -> dict[str, Vector]:
+        self.calls.append("vectors")
+        return {i: self.stored[i].vectors[using] for i in track_ids if i in self.stored and self.stored[i].vectors}
+
     async def nearest(
         self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = "acoustic"
     ) -> list[Hit]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import chain, zip_longest
+import math
+from itertools import zip_longest
 
 from recall.channels.protocol import Candidate
 from recall.index.protocol import TrackIndex
@@ -10,24 +11,27 @@ from recall.query import RecallQuery, Start, pockets
 from recall.tracks import ACOUSTIC, Vector
 
 POCKETS_MAX = 3
-# Asked for beyond the limit, because some of the nearest are of genres that do not go together.
-OVERFETCH = 2
-
-
-def compatible(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether two sets of genres go together: they share a genre or a word of one, or either is unknown.
-
-    >>> compatible(("modern rock",), ("alternative rock",)), compatible(("modern rock",), ("reggaeton",))
-    (True, False)
-    """
-    if not one or not other:
-        return True
-    return not words(one).isdisjoint(words(other))
+# Asked for beyond the limit, because pockets overlap.
+OVERFETCH = 1.25
 
 
 def words(genres: tuple[str, ...]) -> frozenset[str]:
-    """The words that genres are named with, and their whole names."""
-    return frozenset(chain(genres, *(genre.split() for genre in genres)))
+    """The words that genres are named with.
+
+    >>> sorted(words(("modern rock", "dance pop")))
+    ['dance', 'modern', 'pop', 'rock']
+    """
+    return frozenset(" ".join(genres).split())
+
+
+def compatible(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two sets of genres go together, by their words: they share one, or either is unknown.
+
+    >>> rock = words(("modern rock",))
+    >>> compatible(rock, words(("alternative rock",))), compatible(rock, words(("reggaeton",)))
+    (True, False)
+    """
+    return not one or not other or not one.isdisjoint(other)
 
 
 class Acoustic:
@@ -41,21 +45,22 @@ class Acoustic:
 
     async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
         """At most `limit` distinct tracks, best first. Raises ChannelUnavailable."""
-        found = [
-            await self._near(query, direction, members, limit)
-            for direction, members in pockets(query.starts, query.breadth, POCKETS_MAX)
-        ]
+        groups = pockets(query.starts, query.breadth, POCKETS_MAX)
+        each = math.ceil(limit * OVERFETCH / max(1, len(groups)))
+        found = [await self._near(query, direction, members, each) for direction, members in groups]
         in_turn = (candidate for rank in zip_longest(*found) for candidate in rank if candidate is not None)
-        distinct = {candidate.track.track_id: candidate for candidate in reversed(list(in_turn))}
-        return list(reversed(distinct.values()))[:limit]
+        distinct: dict[str, Candidate] = {}
+        for candidate in in_turn:
+            distinct.setdefault(candidate.track.track_id, candidate)
+        return list(distinct.values())[:limit]
 
     async def _near(
         self, query: RecallQuery, direction: Vector, members: tuple[Start, ...], limit: int
     ) -> list[Candidate]:
-        hits = await self._index.nearest(direction, limit * OVERFETCH, query.where, using=ACOUSTIC)
-        genres = tuple(dict.fromkeys(genre for start in members for genre in start.track.genres))
+        hits = await self._index.nearest(direction, limit, query.where, using=ACOUSTIC)
+        genres = words(tuple(dict.fromkeys(genre for start in members for genre in start.track.genres)))
         because = tuple(start.track.track_id for start in members[:3])
         reason = f"Sounds like {members[0].track.title}"
         # What does not go together comes after all that does, rather than not at all.
-        ordered = sorted(hits, key=lambda hit: not compatible(hit.track.genres, genres))
-        return [Candidate(hit.track, because, reason) for hit in ordered[:limit]]
+        ordered = sorted(hits, key=lambda hit: not compatible(words(hit.track.genres), genres))
+        return [Candidate(hit.track, because, reason) for hit in ordered]

@@ -132,6 +132,16 @@ class EdgeIndex:
             found.update((one.track.track_id, one) for one in tracks)
         return {track_id: found[track_id] for track_id in dict.fromkeys(track_ids) if track_id in found}
 
+    async def vectors(self, track_ids: Sequence[str], *, using: str = ACOUSTIC) -> dict[str, Vector]:
+        """One vector of those of the tracks that have it, by id."""
+        by_point = {point_id(track_id): track_id for track_id in track_ids}
+        found: dict[str, Vector] = {}
+        for chunk in _batched(by_point, _READ_AT_ONCE):
+            records = self._shard_call(lambda ids: self._shard.retrieve([*ids], False, [using]), chunk)
+            stored = ((by_point[str(record.id)], _vectors(record.vector)) for record in records)
+            found.update((track_id, vectors[using]) for track_id, vectors in stored if using in vectors)
+        return found
+
     async def nearest(
         self,
         vector: Vector,

@@ -119,6 +119,15 @@ class ServerIndex:
             found.update((one.track.track_id, one) for one in tracks)
         return {track_id: found[track_id] for track_id in wanted if track_id in found}
 
+    async def vectors(self, track_ids: Sequence[str], *, using: str = ACOUSTIC) -> dict[str, Vector]:
+        """One vector of those of the tracks that have it, by id."""
+        by_point = {point_id(track_id): track_id for track_id in track_ids}
+        if not by_point:
+            return {}
+        records = await _answer(self._client.retrieve(self._collection, list(by_point), False, [using]))
+        stored = ((by_point[str(record.id)], _vectors(record.vector)) for record in records)
+        return {track_id: vectors[using] for track_id, vectors in stored if using in vectors}
+
     async def nearest(
         self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = ACOUSTIC
     ) -> list[Hit]:

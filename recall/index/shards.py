@@ -45,7 +45,7 @@ def shard_config(dimensions: Mapping[str, int]) -> EdgeConfig:
     """One named vector a dimension, compared by dot product, in one segment once it is optimised."""
     return EdgeConfig(
         vectors={name: EdgeVectorParams(size=size, distance=Distance.Dot) for name, size in dimensions.items()},
-        # Links within each genre or artist (payload_m) would cost several times the build: few tracks are compared instead.
+        # Links within each genre and artist (payload_m) would cost several times the build.
         hnsw_config=HnswIndexConfig(GRAPH_LINKS, GRAPH_BUILD_BREADTH, PLAIN_BELOW_KB, payload_m=0),
         optimizers=EdgeOptimizersConfig(indexing_threshold=PLAIN_BELOW_KB, default_segment_number=1),
     )

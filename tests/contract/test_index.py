@@ -105,6 +105,21 @@ async def test_nearest_equals_arithmetic(index: TrackIndex) -> None:
         np.testing.assert_allclose([hit.score for hit in got], [hit.score for hit in expected], atol=1e-5)
 
 
+async def test_vectors_alone_are_those_of_fetch(index: TrackIndex) -> None:
+    tracks = some_tracks(30)
+    await index.upsert(tracks)
+    ids = [track.track.track_id for track in tracks]
+    expected = {
+        i: one.vectors[ACOUSTIC] for i, one in (await index.fetch(ids, with_vectors=True)).items() if one.vectors
+    }
+    found = await index.vectors([*ids, "nobody"])
+    assert len(found) == 27
+    assert found.keys() == expected.keys()
+    for track_id, vector in found.items():
+        np.testing.assert_array_equal(vector, expected[track_id])
+    assert await index.vectors([]) == {}
+
+
 FILTERS: dict[str, TrackFilter] = {
     "none": NO_FILTER,
     "genres_any": TrackFilter(genres_any=("métal", "嘻哈")),

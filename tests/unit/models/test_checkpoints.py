@@ -181,6 +181,12 @@ def test_a_manifest_of_something_else_is_refused(own: Path, changed: dict[str, A
     refusal(own)
 
 
+@pytest.mark.parametrize("other", [Config(key_rows=12), Config(tempo_rows=12), Config(acoustic_width=13)], ids=str)
+def test_whole_weights_of_a_network_for_other_features_are_refused(tmp_path: Path, other: Config) -> None:
+    save_checkpoint(Network(other), tmp_path / "other.safetensors", {})
+    assert "expected tables of (13, 3, 6, 5) rows and 7 dense features" in refusal(tmp_path / "other.safetensors")
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "\ud800", "[" * 100_000])
 def test_a_manifest_that_cannot_be_read_is_refused(own: Path, text: str) -> None:
     own.with_suffix(".json").write_bytes(text.encode(errors="surrogatepass"))

@@ -123,11 +123,12 @@ def test_a_bad_line_of_a_later_batch_is_counted_from_the_first_line(
 
 def test_a_batch_is_written_before_the_next_is_read(model: EmbeatMLP, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "BATCH", 4)
-    out, written = io.BytesIO(), []
+    behind, written = io.BytesIO(), []
+    out = io.BufferedWriter(behind, 1 << 20)
 
     class Watched(io.BytesIO):
         def __next__(self) -> bytes:
-            written.append(out.getvalue().count(b"\n"))
+            written.append(behind.getvalue().count(b"\n"))
             return super().__next__()
 
     embed_lines(model, Watched(lines_of(sounds(10))), out)

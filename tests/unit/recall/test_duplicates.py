@@ -9,7 +9,7 @@ from tests.unit.recall.tracks import track
 
 
 def kept(*tracks: CataloguedTrack, already: tuple[CataloguedTrack, ...] = ()) -> list[str]:
-    return [one.track.track_id for one in one_release_each([Merged(t, {}, {}, {}) for t in tracks], already)]
+    return [one.track.track_id for one in one_release_each([Merged(t, {}, {}, {}) for t in tracks], 99, already)]
 
 
 @pytest.mark.parametrize(

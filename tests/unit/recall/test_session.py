@@ -5,7 +5,7 @@ import pytest
 from recall.merge import Merged
 from recall.rank import rank
 from recall.session import merged_session, mood, verdict
-from recall.tracks import IndexedTrack
+from recall.tracks import ACOUSTIC, IndexedTrack
 from tests.unit.recall.tracks import at
 from topics.records import Listen
 
@@ -46,7 +46,7 @@ def test_verdict_of_an_event(listened: Listen, expected: float) -> None:
 def ranked(session: list[Listen], *candidates: IndexedTrack, known: tuple[IndexedTrack, ...]) -> list[Merged]:
     felt = mood(session, {one.track.track_id: one for one in known})
     even = [Merged(one.track, {}, {"acoustic": 0.5}, {}) for one in candidates]
-    return rank(even, {one.track.track_id: one for one in candidates}, felt)
+    return rank(even, {one.track.track_id: one.vectors[ACOUSTIC] for one in candidates}, felt)
 
 
 SKIPPED, FINISHED = at(0, "skipped", "x"), at(90, "finished", "y")
