@@ -15,8 +15,9 @@ from topics.records import Filters, RecommendationRequest
 
 DEFAULT_LIMIT = 30
 DEFAULT_BREADTH = 0.5
-GENRES_MAX = 8
+GENRES_MAX = 4
 ARTISTS_MAX = 12
+BECAUSE_MAX = 3
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,14 @@ class RecallQuery:
     where: TrackFilter
     seeded: bool
     now_ms: int
+
+    def starts_by_artist(self) -> dict[str, tuple[str, ...]]:
+        """Artist id -> ids of the starts by that artist, heaviest first, a few."""
+        found: dict[str, tuple[str, ...]] = {}
+        for start in self.starts:
+            for artist_id in start.track.artist_ids:
+                found[artist_id] = (*found.get(artist_id, ()), start.track.track_id)[:BECAUSE_MAX]
+        return found
 
 
 def build_query(

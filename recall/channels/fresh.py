@@ -6,7 +6,7 @@ import dataclasses
 from datetime import UTC, datetime
 
 from recall.channels.protocol import Candidate
-from recall.channels.same_artist import artist_name, starts_by
+from recall.channels.same_artist import wanted_artist
 from recall.index.protocol import TrackIndex
 from recall.query import RecallQuery, first_day
 from recall.tracks import CataloguedTrack
@@ -16,7 +16,10 @@ MOST = 6
 
 
 class Fresh:
-    """Tracks of the query's artists that came into the catalogue in the last four weeks, the latest first."""
+    """Tracks of the query's artists that came into the catalogue in the last four weeks, the latest first.
+
+    For somebody of whom nothing is known, of any artist.
+    """
 
     name = "fresh"
 
@@ -26,20 +29,21 @@ class Fresh:
 
     async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
         """At most `limit` distinct tracks, best first. Raises ChannelUnavailable."""
-        if not query.artist_ids:
+        if query.starts and not query.artist_ids:
             return []
         since_ms = query.now_ms - FRESH_MS
         where = dataclasses.replace(query.where, artists_any=query.artist_ids)
         tracks = await self._index.newest(min(limit, MOST), where)
-        return [
-            Candidate(track, starts_by(query, track), _reason(track, query.artist_ids, since_ms))
-            for track in tracks
-            if track.added_at_ms >= since_ms
-        ]
+        starts = query.starts_by_artist()
+        found = []
+        for track in tracks:
+            if track.added_at_ms >= since_ms:
+                artist_id, name = wanted_artist(track, query.artist_ids)
+                found.append(Candidate(track, starts.get(artist_id, ()), f"{_news(track, since_ms)} {name}"))
+        return found
 
 
-def _reason(track: CataloguedTrack, wanted: tuple[str, ...], since_ms: int) -> str:
+def _news(track: CataloguedTrack, since_ms: int) -> str:
     released = first_day(track.release_date)
     since_day = int(datetime.fromtimestamp(since_ms / 1000, UTC).strftime("%Y%m%d"))
-    kind = "New release by" if released is not None and released >= since_day else "Just added, by"
-    return f"{kind} {artist_name(track, wanted)}"
+    return "New release by" if released is not None and released >= since_day else "Just added, by"

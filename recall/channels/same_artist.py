@@ -25,21 +25,17 @@ class SameArtist:
             return []
         where = dataclasses.replace(query.where, artists_any=query.artist_ids)
         tracks = await self._index.most_popular(limit, where)
-        return [
-            Candidate(track, starts_by(query, track), f"More by {artist_name(track, query.artist_ids)}")
-            for track in tracks
-        ]
+        starts = query.starts_by_artist()
+        found = []
+        for track in tracks:
+            artist_id, name = wanted_artist(track, query.artist_ids)
+            found.append(Candidate(track, starts.get(artist_id, ()), f"More by {name}"))
+        return found
 
 
-def starts_by(query: RecallQuery, track: CataloguedTrack) -> tuple[str, ...]:
-    """The starts that share an artist with the track, heaviest first."""
-    artists = set(track.artist_ids)
-    return tuple(start.track.track_id for start in query.starts if not artists.isdisjoint(start.track.artist_ids))[:3]
-
-
-def artist_name(track: CataloguedTrack, wanted: tuple[str, ...]) -> str:
-    """The name of the track's artist that was wanted."""
-    for artist in track.artists:
-        if artist.artist_id in wanted and artist.name:
-            return artist.name
-    return "an artist you listen to"
+def wanted_artist(track: CataloguedTrack, wanted: tuple[str, ...]) -> tuple[str, str]:
+    """Id and name of the track's artist that was wanted, else of its first."""
+    artists = [artist for artist in track.artists if artist.artist_id in wanted] or track.artists[:1]
+    if not artists:
+        return "", "an unknown artist"
+    return artists[0].artist_id or "", artists[0].name or "an artist you listen to"
