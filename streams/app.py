@@ -15,6 +15,7 @@ from faust.auth import SASLCredentials, SSLCredentials
 from mode import CrashingSupervisor
 
 from streams.settings import Settings
+from streams.transport import QuickTransport
 from topics.specs import TopicSpec, full_name
 
 # Enough to keep an agent busy through Kafka's fetches; beyond it Faust pauses the partition in one-second steps.
@@ -29,7 +30,9 @@ def create_app(settings: Settings, group: str) -> Any:
         group: name of the consumer group, without the installation's prefix.
     """
     prefix = f"{settings.topic_prefix.rstrip('.')}." if settings.topic_prefix else ""
-    return faust.App(
+    # Faust makes its own directory, but none above it.
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    app = faust.App(
         f"{prefix}throughbeat.{group}",
         broker=[f"kafka://{server.strip()}" for server in settings.kafka_url.split(",")],
         broker_credentials=_credentials(settings),
@@ -52,6 +55,8 @@ def create_app(settings: Settings, group: str) -> Any:
         producer_linger=0,
         producer_max_request_size=2_100_000,
     )
+    app.transport = QuickTransport(app.conf.broker_consumer, app)
+    return app
 
 
 def add_agent(app: Any, spec: TopicSpec, prefix: str, body: Callable[[Any], Any]) -> Any:

@@ -33,9 +33,19 @@ class FaustProducer:
             PublishFailed: it did not.
         """
         try:
-            await self._app.producer.send_and_wait(topic, key, value, partition, None, list(headers))
+            if key is None and value is None:
+                await self._send_nothing(topic, partition or 0, headers)
+            else:
+                await self._app.producer.send_and_wait(topic, key, value, partition, None, list(headers))
         except OSError as error:
             raise PublishFailed(f"{topic}: {error}") from error
+
+    async def _send_nothing(self, topic: str, partition: int, headers: Sequence[tuple[str, bytes | None]]) -> None:
+        """A record with neither key nor value: Kafka holds one where nothing is compacted, aiokafka's `send` does not."""
+        producer = self._app.producer._producer
+        batch = producer.create_batch()
+        batch.append(key=None, value=None, timestamp=None, headers=list(headers))
+        await (await producer.send_batch(batch, topic, partition=partition))
 
     async def partitions_of(self, topic: str) -> int:
         """How many partitions the topic has; 0 when there is no such topic. Asks the brokers only about new names."""

@@ -48,7 +48,7 @@ class QuickConsumer(aiokafka.Consumer):  # type: ignore[misc]
         return await super().wait_first(*waits, timeout=timeout)
 
     def _interrupted(self) -> bool:
-        return self.suspend_flow.is_set() or self._stopped.is_set() or self._crashed.is_set()
+        return bool(self.suspend_flow.is_set() or self._stopped.is_set() or self._crashed.is_set())
 
     def on_buffer_drop(self, tp: Any) -> None:
         """An agent has made room for a paused partition."""

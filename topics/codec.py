@@ -22,10 +22,10 @@ def _decoder(record_type: type[Record]) -> msgspec.json.Decoder[Any]:
 
 
 def encode(record: Record) -> bytes:
-    """JSON in UTF-8 for one Kafka record.
+    """JSON in UTF-8 for one Kafka record; its numbers must be finite.
 
     Raises:
-        RecordRefused: `invalid`, when a text in it is not valid Unicode or a number is not finite.
+        RecordRefused: `invalid`, when a text in it is not valid Unicode.
     """
     try:
         return _encoder.encode(record)

@@ -70,6 +70,7 @@ class EdgeIndex:
         self._writing = asyncio.Lock()
         # Writes since the shard was copied to be optimised; `None` while no copy is.
         self._since_copy: list[UpdateOperation] | None = None
+        self._unflushed = False
 
     @classmethod
     def open(cls, path: Path, *, dimensions: Mapping[str, int]) -> EdgeIndex:
@@ -111,6 +112,7 @@ class EdgeIndex:
 
     def _update(self, operation: UpdateOperation) -> None:
         self._shard_call(self._shard.update, operation)
+        self._unflushed = True
         if self._since_copy is not None:
             self._since_copy.append(operation)
 
@@ -199,7 +201,9 @@ class EdgeIndex:
     async def flush(self) -> None:
         """Force what was written to disk, so that a power loss keeps it."""
         async with self._writing:
-            self._shard_call(lambda _: self._shard.flush(), None)
+            if self._unflushed:
+                self._shard_call(lambda _: self._shard.flush(), None)
+                self._unflushed = False
 
     @property
     def unoptimised(self) -> int:

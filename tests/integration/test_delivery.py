@@ -35,7 +35,9 @@ class Installation:
         admin.close()
         self.producer = KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=2_000_000)
 
-    def send(self, value: bytes | None, key: bytes = b"u", headers: list[tuple[str, bytes]] | None = None) -> None:
+    def send(
+        self, value: bytes | None, key: bytes | None = b"u", headers: list[tuple[str, bytes]] | None = None
+    ) -> None:
         self.producer.send(self.topic, value, key, headers or [], partition=0).get(10)
 
     def play(self, event_id: str, track_id: str = "t", user_id: str = "u") -> None:
@@ -90,15 +92,18 @@ def test_what_cannot_be_applied_is_set_aside_byte_for_byte_and_the_partition_goe
     for value in bad:
         here.send(value, headers=[("trace", b"\x00\xff"), ("trace", b"again")])
     here.send(None)
+    here.send(None, None)
     here.play("good")
     here.play("of-another", user_id="v")
     here.play("refused", "refused")
     here.play("last")
     with here.worker():
         eventually(lambda: "last" in here.applied())
-        letters = here.dead(9)
+        letters = here.dead(10)
     assert [letter.value for letter in letters[:6]] == bad
-    reasons = b"undecodable invalid undecodable undecodable undecodable undecodable null_value wrong_key refused"
+    reasons = (
+        b"undecodable invalid undecodable undecodable undecodable undecodable null_value null_value wrong_key refused"
+    )
     assert [dict(letter.headers)["dead_reason"] for letter in letters] == reasons.split()
     assert letters[0].headers[:2] == [("trace", b"\x00\xff"), ("trace", b"again")]
     assert letters[0].key == b"u"

@@ -154,8 +154,8 @@ def test_plays_count_before_their_track_arrives(here: Installation) -> None:
     here.listen("early", "play", "not-yet")
     here.listen("early", "dislike", "not-yet-either")
     here.ask("early")
-    for name in ("not-yet", "not-yet-either"):
-        here.client.publish(CATALOG_TRACKS, track(name, "artist39"))
+    for name, artist in (("not-yet", "artist39"), ("not-yet-either", "artist38")):
+        here.client.publish(CATALOG_TRACKS, track(name, artist))
     here.settled(CATALOG_TRACKS, LISTENING_EVENTS)
     found = ids(here.ask("early", limit=20))
     assert not {"not-yet", "not-yet-either"} & set(found)
