@@ -39,7 +39,7 @@ def page(results: dict[str, dict[str, Any]]) -> str:
         "# Benchmarks",
         "",
         f"Written by `make bench` on {time.strftime('%Y-%m-%d')}; all parts real, on one machine: {described()}.",
-        "Load from other programs on the machine is in `load_before` of each; figures of a busy machine are not mended.",
+        "`load_before` of each tells what else ran on the machine; figures of a busy machine are not mended.",
         "",
         "| what | asked | reached |",
         "| --- | --- | --- |",
@@ -95,9 +95,9 @@ def _tail(found: dict[str, Any]) -> str:
 
 
 NOTES = """\
-The index is searched exactly until a catalogue of more than 50,000 tracks has come to rest; then its graph is built in a
-child process (`graph_built_after_s`), and the request figures above are taken after that. Recall@100 of the graph against
-exact search, on the real catalogue: 0.998 (16 links, breadth 256).
+The index is searched exactly until a catalogue of more than 50,000 tracks has come to rest; then its graph is built in
+a child process (`graph_built_after_s`), and the request figures above are taken after that. Recall@100 of the graph
+against exact search, on the real catalogue: 0.998 (16 links, breadth 256).
 """
 
 

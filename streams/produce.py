@@ -41,7 +41,7 @@ class FaustProducer:
             raise PublishFailed(f"{topic}: {error}") from error
 
     async def _send_nothing(self, topic: str, partition: int, headers: Sequence[tuple[str, bytes | None]]) -> None:
-        """A record with neither key nor value: Kafka holds one where nothing is compacted, aiokafka's `send` does not."""
+        """A record with neither key nor value: a topic that is not compacted holds it, aiokafka's `send` refuses it."""
         producer = self._app.producer._producer
         batch = producer.create_batch()
         batch.append(key=None, value=None, timestamp=None, headers=list(headers))

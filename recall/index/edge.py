@@ -7,9 +7,8 @@ about a millisecond, and the event loop runs between them.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,11 +30,8 @@ from recall.errors import IndexUnavailable
 from recall.index.filters import edge_filter
 from recall.index.optimise import optimise_copy
 from recall.index.points import (
-    ADDED_AT,
-    DOC,
-    POPULARITY,
-    UPDATED_AT,
     Version,
+    batched,
     check_vectors,
     floats,
     latest_versions,
@@ -45,6 +41,7 @@ from recall.index.points import (
     track_of,
 )
 from recall.index.protocol import NO_FILTER, Hit, TrackFilter
+from recall.index.schema import ADDED_AT, DOC, POPULARITY, SEARCH_BREADTH, UPDATED_AT
 from recall.index.shards import ShardHome, open_shard, shard_config
 from recall.index.ties import nearest_in_order
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
@@ -52,8 +49,6 @@ from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
 # Points written, or read, in one call: one to four milliseconds.
 _WRITTEN_AT_ONCE = 64
 _READ_AT_ONCE = 256
-# How many neighbours a search in the graph keeps in hand; 256 finds 95 of the nearest 100.
-_SEARCH_BREADTH = 256
 
 _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
@@ -94,7 +89,7 @@ class EdgeIndex:
     async def upsert(self, tracks: Sequence[IndexedTrack]) -> None:
         """Make tracks searchable before it returns; an older `updated_at_ms` never overwrites a newer one."""
         check_vectors(tracks, self._dimensions)
-        for chunk in _batched(latest_versions(tracks), _WRITTEN_AT_ONCE):
+        for chunk in batched(latest_versions(tracks), _WRITTEN_AT_ONCE):
             async with self._writing:
                 self._write({point_id(one.stored.track.track_id): one for one in chunk})
             await asyncio.sleep(0)
@@ -118,7 +113,7 @@ class EdgeIndex:
 
     async def withdraw(self, track_ids: Sequence[str]) -> None:
         """Forget tracks; an unknown id is no error."""
-        for chunk in _batched(map(point_id, track_ids), _WRITTEN_AT_ONCE):
+        for chunk in batched(map(point_id, track_ids), _WRITTEN_AT_ONCE):
             async with self._writing:
                 self._update(UpdateOperation.delete_points(list(chunk)))
             await asyncio.sleep(0)
@@ -126,7 +121,7 @@ class EdgeIndex:
     async def fetch(self, track_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexedTrack]:
         """Those of the tracks that are indexed, by id."""
         found: dict[str, IndexedTrack] = {}
-        for chunk in _batched(map(point_id, dict.fromkeys(track_ids)), _READ_AT_ONCE):
+        for chunk in batched(map(point_id, dict.fromkeys(track_ids)), _READ_AT_ONCE):
             if found:
                 await asyncio.sleep(0)
             records = self._shard_call(lambda ids: self._shard.retrieve([*ids], [DOC], with_vectors), chunk)
@@ -138,7 +133,7 @@ class EdgeIndex:
         """One vector of those of the tracks that have it, by id."""
         by_point = {point_id(track_id): track_id for track_id in track_ids}
         found: dict[str, Vector] = {}
-        for chunk in _batched(by_point, _READ_AT_ONCE):
+        for chunk in batched(by_point, _READ_AT_ONCE):
             records = self._shard_call(lambda ids: self._shard.retrieve([*ids], False, [using]), chunk)
             stored = ((by_point[str(record.id)], _vectors(record.vector)) for record in records)
             found.update((track_id, vectors[using]) for track_id, vectors in stored if using in vectors)
@@ -155,7 +150,7 @@ class EdgeIndex:
     ) -> list[Hit]:
         """At most `limit` tracks that match, nearest first, ties by track id; `exact` compares with every one."""
         query = Query.Nearest(query_vector(vector, using, self._dimensions), using=using)
-        condition, params = edge_filter(where), SearchParams(hnsw_ef=_SEARCH_BREADTH, exact=exact)
+        condition, params = edge_filter(where), SearchParams(hnsw_ef=SEARCH_BREADTH, exact=exact)
 
         async def search(wanted: int) -> list[Hit]:
             request = QueryRequest(wanted, query=query, filter=condition, params=params, with_payload=[DOC])
@@ -278,13 +273,3 @@ def _point(identity: str, one: IndexedTrack) -> Point:
 
 def _vectors(stored: Any) -> dict[str, Vector]:
     return {name: np.array(numbers, dtype=np.float32) for name, numbers in (stored or {}).items()}
-
-
-_Item = TypeVar("_Item")
-
-
-def _batched(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """Lists of at most `size`, in order."""
-    remaining = iter(items)
-    while batch := list(itertools.islice(remaining, size)):
-        yield batch

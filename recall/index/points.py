@@ -7,23 +7,20 @@ that the engine filters or orders by.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 
 from recall.index.protocol import RANGED_FEATURES
+from recall.index.schema import ADDED_AT, DOC, POPULARITY, RELEASED, UPDATED_AT
 from recall.titles import title_key
 from recall.tracks import CataloguedTrack, IndexedTrack, Vector
-
-DOC = "doc"
-UPDATED_AT = "updated_at_ms"
-POPULARITY = "popularity"
-ADDED_AT = "added_at_ms"
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://throughbeat.dev/tracks").bytes
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z", re.ASCII)
@@ -66,7 +63,7 @@ def payload_of(track: CataloguedTrack) -> dict[str, Any]:
     if track.genres:
         payload["genres"] = _keywords(track.genres)
     if (day := release_day(track.release_date)) is not None:
-        payload["released"] = day
+        payload[RELEASED] = day
     if track.features is not None:
         payload.update(_ranged(track))
     return payload
@@ -159,3 +156,13 @@ def floats(vector: Vector) -> list[float]:
     """The numbers of a vector as an engine takes them, at float32 precision."""
     numbers: list[float] = vector.astype(np.float32, copy=False).tolist()
     return numbers
+
+
+_Item = TypeVar("_Item")
+
+
+def batched(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """Lists of at most `size`, in order: what one call to an engine is given."""
+    remaining = iter(items)
+    while batch := list(itertools.islice(remaining, size)):
+        yield batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
@@ -67,6 +69,16 @@ class Installation:
             process.wait(30)
 
 
+async def send_nothing(here: Installation) -> None:
+    """A record with neither key nor value: clients' `send` refuse it, the broker does not."""
+    producer = AIOKafkaProducer(bootstrap_servers=here.bootstrap)
+    await producer.start()
+    batch = producer.create_batch()
+    batch.append(key=None, value=None, timestamp=None)
+    await (await producer.send_batch(batch, here.topic, partition=0))
+    await producer.stop()
+
+
 @pytest.fixture
 def here(stack: RunningStack, prefix: str, tmp_path: Path) -> Installation:
     return Installation(stack, prefix, tmp_path / "applied")
@@ -92,7 +104,7 @@ def test_what_cannot_be_applied_is_set_aside_byte_for_byte_and_the_partition_goe
     for value in bad:
         here.send(value, headers=[("trace", b"\x00\xff"), ("trace", b"again")])
     here.send(None)
-    here.send(None, None)
+    asyncio.run(send_nothing(here))
     here.play("good")
     here.play("of-another", user_id="v")
     here.play("refused", "refused")
