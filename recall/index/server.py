@@ -13,10 +13,6 @@ from qdrant_client.http.exceptions import ApiException
 from recall.errors import IndexUnavailable
 from recall.index.filters import server_filter
 from recall.index.points import (
-    ADDED_AT,
-    DOC,
-    POPULARITY,
-    UPDATED_AT,
     Version,
     check_vectors,
     floats,
@@ -26,7 +22,19 @@ from recall.index.points import (
     query_vector,
     track_of,
 )
-from recall.index.protocol import NO_FILTER, RANGED_FEATURES, Hit, TrackFilter
+from recall.index.protocol import NO_FILTER, Hit, TrackFilter
+from recall.index.schema import (
+    ADDED_AT,
+    DECIMAL_FIELDS,
+    DOC,
+    GRAPH_BUILD_BREADTH,
+    GRAPH_LINKS,
+    INTEGER_FIELDS,
+    KEYWORD_FIELDS,
+    POPULARITY,
+    SEARCH_BREADTH,
+    UPDATED_AT,
+)
 from recall.index.ties import nearest_in_order
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
 
@@ -34,12 +42,11 @@ from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
 _WRITTEN_AT_ONCE = 256
 _READ_AT_ONCE = 1_000
 _TIMEOUT_S = 10
-_GRAPH = models.HnswConfigDiff(m=16, ef_construct=100)
-_SEARCH_BREADTH = 256
+_GRAPH = models.HnswConfigDiff(m=GRAPH_LINKS, ef_construct=GRAPH_BUILD_BREADTH)
 _FIELDS: Mapping[str, models.PayloadSchemaType] = {
-    **dict.fromkeys(("artist_ids", "genres", "title_key"), models.PayloadSchemaType.KEYWORD),
-    **dict.fromkeys((POPULARITY, *RANGED_FEATURES), models.PayloadSchemaType.FLOAT),
-    **dict.fromkeys(("released", ADDED_AT, UPDATED_AT), models.PayloadSchemaType.INTEGER),
+    **dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD),
+    **dict.fromkeys(DECIMAL_FIELDS, models.PayloadSchemaType.FLOAT),
+    **dict.fromkeys((*INTEGER_FIELDS, UPDATED_AT), models.PayloadSchemaType.INTEGER),
 }
 
 _Answer = TypeVar("_Answer")
@@ -133,7 +140,7 @@ class ServerIndex:
     ) -> list[Hit]:
         """At most `limit` tracks that match, nearest first, ties by track id."""
         query, condition = query_vector(vector, using, self._dimensions), server_filter(where)
-        params = models.SearchParams(hnsw_ef=_SEARCH_BREADTH)
+        params = models.SearchParams(hnsw_ef=SEARCH_BREADTH)
 
         async def search(wanted: int) -> list[Hit]:
             found = await _answer(
@@ -212,7 +219,6 @@ def _point(one: IndexedTrack) -> models.PointStruct:
 
 
 def _vectors(stored: Any) -> dict[str, Vector]:
-
     return {name: np.asarray(numbers, dtype=np.float32) for name, numbers in (stored or {}).items()}
 
 

@@ -17,8 +17,8 @@ from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack
 from streams.delivery import Received, Refusal
 from topics.records import Artist, Features, Playlist, Track
 
-# Tracks of one artist whose genres follow the artist's record.
-ARTIST_TRACKS_MAX = 10_000
+# Tracks whose genres follow one micro-batch of artists' records.
+REFRESHED_MAX = 100_000
 # More new tracks in one micro-batch are a catalogue being loaded, and no news.
 NEWS_MAX = 32
 NEWS_DAYS = 60
@@ -78,9 +78,9 @@ class CatalogueEffects:
         withdrawn, wanted = final_states(batch)
         await self._store.withdraw_artists(sorted(withdrawn))
         await self._store.put_artists([one.record for one in wanted.values() if one.record is not None])
-        for artist_id in {**dict.fromkeys(sorted(withdrawn)), **wanted}:
+        if batch:
             async with self._writing:
-                await self._refresh_genres(artist_id)
+                await self._refresh_genres(tuple(sorted(withdrawn | wanted.keys())))
         return ()
 
     async def apply_playlists(self, batch: Sequence[Received[Playlist]]) -> Sequence[Refusal]:
@@ -108,8 +108,8 @@ class CatalogueEffects:
         changed = [(old, new) for old in indexed if (new := with_genres(old.track, after)) is not old.track]
         await self._index.upsert([IndexedTrack(new, old.vectors) for old, new in changed])
 
-    async def _refresh_genres(self, artist_id: str) -> None:
-        tracks = await self._index.matching(TrackFilter(artists_any=(artist_id,)), ARTIST_TRACKS_MAX)
+    async def _refresh_genres(self, artist_ids: tuple[str, ...]) -> None:
+        tracks = await self._index.matching(TrackFilter(artists_any=artist_ids), REFRESHED_MAX)
         if not tracks:
             return
         artists = await self._store.artists(sorted({i for track in tracks for i in track.artist_ids}))
