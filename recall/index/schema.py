@@ -20,5 +20,7 @@ GRAPH_LINKS = 16
 GRAPH_BUILD_BREADTH = 100
 # Candidates kept while searching.
 SEARCH_BREADTH = 256
-# Kilobytes of vectors below which comparing with each is as fast as a graph, and exact: 8,000 of 64 dimensions.
+# Kilobytes of vectors below which a segment gets no graph: comparing with each of 8,000 of 64 dimensions is as fast.
 PLAIN_BELOW_KB = 2_000
+# Kilobytes of vectors below which those that meet a filter are all compared: 20,000, a millisecond, and exact.
+COMPARE_ALL_BELOW_KB = 5_000
