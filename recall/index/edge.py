@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +49,8 @@ from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
 # Points written, or read, in one call: one to four milliseconds.
 _WRITTEN_AT_ONCE = 64
 _READ_AT_ONCE = 256
+# Tracks kept as they were read, some 2.5 kB each: an answer asks for ids and finds most of their tracks here.
+_KEPT_MAX = 40_000
 
 _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
@@ -66,6 +68,8 @@ class EdgeIndex:
         # Writes since the shard was copied to be optimised; `None` while no copy is.
         self._since_copy: list[UpdateOperation] | None = None
         self._unflushed = False
+        # Point -> what the shard holds of it; whoever writes a point takes it out, and all writes pass through here.
+        self._kept: dict[str, IndexedTrack] = {}
 
     @classmethod
     def open(cls, path: Path, *, dimensions: Mapping[str, int]) -> EdgeIndex:
@@ -103,9 +107,11 @@ class EdgeIndex:
                 del versions[str(record.id)]
         if versions:
             points = [_point(identity, version.stored) for identity, version in versions.items()]
-            self._update(UpdateOperation.upsert_points(points))
+            self._update(UpdateOperation.upsert_points(points), versions)
 
-    def _update(self, operation: UpdateOperation) -> None:
+    def _update(self, operation: UpdateOperation, points: Iterable[str]) -> None:
+        for point in points:
+            self._kept.pop(point, None)
         self._shard_call(self._shard.update, operation)
         self._unflushed = True
         if self._since_copy is not None:
@@ -115,29 +121,38 @@ class EdgeIndex:
         """Forget tracks; an unknown id is no error."""
         for chunk in batched(map(point_id, track_ids), _WRITTEN_AT_ONCE):
             async with self._writing:
-                self._update(UpdateOperation.delete_points(list(chunk)))
+                self._update(UpdateOperation.delete_points(list(chunk)), chunk)
             await asyncio.sleep(0)
 
     async def fetch(self, track_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexedTrack]:
-        """Those of the tracks that are indexed, by id."""
+        """Those of the tracks that are indexed, by id; here they always come with their vectors."""
         found: dict[str, IndexedTrack] = {}
         for chunk in batched(map(point_id, dict.fromkeys(track_ids)), _READ_AT_ONCE):
             if found:
                 await asyncio.sleep(0)
-            records = self._shard_call(lambda ids: self._shard.retrieve([*ids], [DOC], with_vectors), chunk)
-            tracks = (IndexedTrack(track_of(record.payload), _vectors(record.vector)) for record in records)
-            found.update((one.track.track_id, one) for one in tracks)
-        return {track_id: found[track_id] for track_id in dict.fromkeys(track_ids) if track_id in found}
+            found.update((one.track.track_id, one) for one in self._read(chunk))
+        return found
 
     async def vectors(self, track_ids: Sequence[str], *, using: str = ACOUSTIC) -> dict[str, Vector]:
         """One vector of those of the tracks that have it, by id."""
-        by_point = {point_id(track_id): track_id for track_id in track_ids}
-        found: dict[str, Vector] = {}
-        for chunk in batched(by_point, _READ_AT_ONCE):
-            records = self._shard_call(lambda ids: self._shard.retrieve([*ids], False, [using]), chunk)
-            stored = ((by_point[str(record.id)], _vectors(record.vector)) for record in records)
-            found.update((track_id, vectors[using]) for track_id, vectors in stored if using in vectors)
-        return found
+        known = await self.fetch(track_ids)
+        return {track_id: one.vectors[using] for track_id, one in known.items() if using in one.vectors}
+
+    def _read(self, points: Sequence[str]) -> list[IndexedTrack]:
+        """What the shard holds of these points, in their order; those that it does not hold are left out."""
+        kept = {point: one for point in points if (one := self._kept.get(point)) is not None}
+        missing = [point for point in points if point not in kept]
+        if missing:
+            records = self._shard_call(lambda ids: self._shard.retrieve([*ids], [DOC], True), missing)
+            read = {str(one.id): IndexedTrack(track_of(one.payload), _vectors(one.vector)) for one in records}
+            kept |= read
+            self._keep(read)
+        return [kept[point] for point in points if point in kept]
+
+    def _keep(self, read: Mapping[str, IndexedTrack]) -> None:
+        self._kept.update(read)
+        while len(self._kept) > _KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
 
     async def nearest(
         self,
@@ -153,9 +168,10 @@ class EdgeIndex:
         condition, params = edge_filter(where), SearchParams(hnsw_ef=SEARCH_BREADTH, exact=exact)
 
         async def search(wanted: int) -> list[Hit]:
-            request = QueryRequest(wanted, query=query, filter=condition, params=params, with_payload=[DOC])
-            points = self._shard_call(self._shard.query, request)
-            return [Hit(track_of(point.payload), point.score) for point in points]
+            request = QueryRequest(wanted, query=query, filter=condition, params=params)
+            scores = {str(point.id): point.score for point in self._shard_call(self._shard.query, request)}
+            tracks = self._read(list(scores))
+            return [Hit(one.track, score) for one, score in zip(tracks, scores.values(), strict=True)]
 
         return await nearest_in_order(search, limit)
 
@@ -171,8 +187,9 @@ class EdgeIndex:
         if limit <= 0:
             return []
         order = OrderBy(field, Direction.Desc)
-        request = QueryRequest(limit, query=order, filter=edge_filter(where), with_payload=[DOC])
-        tracks = [track_of(point.payload) for point in self._shard_call(self._shard.query, request)]
+        request = QueryRequest(limit, query=order, filter=edge_filter(where))
+        points = [str(point.id) for point in self._shard_call(self._shard.query, request)]
+        tracks = [one.track for one in self._read(points)]
         return sorted(tracks, key=lambda track: (-(getattr(track, field) or 0), track.track_id))
 
     async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
