@@ -34,8 +34,8 @@ from topics.records import Listen, RecommendationRequest
 
 # Candidates asked of each channel, and ranked, per track of the answer: first few, and many when that leaves it short,
 # because most were heard or filtered.
-SHALLOW, DEEP = 2, 20
-LEAST = 60
+SHALLOW, DEEP = 1.5, 20
+LEAST = 45
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Recommender:
         rules = forbidden(request, person, {track.track_id for track in starts}, now_ms=now_ms)
         limit = request.limit or DEFAULT_LIMIT
         for depth in (SHALLOW, DEEP):
-            asked = max(LEAST, depth * limit)
+            asked = max(LEAST, round(depth * limit))
             found, late = await self._gather(begun.query, asked, deadline_s)
             distinct = one_release_each(allowed(fuse(found), rules), asked, already=starts)
             ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +37,8 @@ from recall.index.points import (
     floats,
     latest_versions,
     payload_of,
-    point_id,
+    point_number,
+    point_text,
     query_vector,
     track_of,
 )
@@ -51,6 +53,7 @@ _WRITTEN_AT_ONCE = 64
 _READ_AT_ONCE = 256
 # Tracks kept as they were read, some 2.5 kB each: an answer asks for ids and finds most of their tracks here.
 _KEPT_MAX = 40_000
+_ORDERS_MAX = 5_000
 
 _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
@@ -69,7 +72,9 @@ class EdgeIndex:
         self._since_copy: list[UpdateOperation] | None = None
         self._unflushed = False
         # Point -> what the shard holds of it; whoever writes a point takes it out, and all writes pass through here.
-        self._kept: dict[str, IndexedTrack] = {}
+        self._kept: dict[int, IndexedTrack] = {}
+        # The same questions come again and again; any write may change an answer.
+        self._greatest_kept: dict[tuple[str, int, TrackFilter], list[CataloguedTrack]] = {}
 
     @classmethod
     def open(cls, path: Path, *, dimensions: Mapping[str, int]) -> EdgeIndex:
@@ -95,23 +100,24 @@ class EdgeIndex:
         check_vectors(tracks, self._dimensions)
         for chunk in batched(latest_versions(tracks), _WRITTEN_AT_ONCE):
             async with self._writing:
-                self._write({point_id(one.stored.track.track_id): one for one in chunk})
+                self._write({point_number(one.stored.track.track_id): one for one in chunk})
             await asyncio.sleep(0)
 
-    def _write(self, versions: dict[str, Version]) -> None:
+    def _write(self, versions: dict[int, Version]) -> None:
         """Store those that are not older than what is stored; between the look and the write nothing else runs."""
-        stored = self._shard_call(lambda ids: self._shard.retrieve([*ids], [UPDATED_AT], False), versions)
+        stored = self._shard_call(lambda ids: self._shard.retrieve(ids, [UPDATED_AT], False), _texts(versions))
         for record in stored:
-            version = versions[str(record.id)]
+            version = versions[_number(record.id)]
             if not version.forced and (record.payload or {}).get(UPDATED_AT, 0) > version.stamp:
-                del versions[str(record.id)]
+                del versions[_number(record.id)]
         if versions:
-            points = [_point(identity, version.stored) for identity, version in versions.items()]
+            points = [_point(number, version.stored) for number, version in versions.items()]
             self._update(UpdateOperation.upsert_points(points), versions)
 
-    def _update(self, operation: UpdateOperation, points: Iterable[str]) -> None:
-        for point in points:
-            self._kept.pop(point, None)
+    def _update(self, operation: UpdateOperation, points: Iterable[int]) -> None:
+        for number in points:
+            self._kept.pop(number, None)
+        self._greatest_kept.clear()
         self._shard_call(self._shard.update, operation)
         self._unflushed = True
         if self._since_copy is not None:
@@ -119,15 +125,15 @@ class EdgeIndex:
 
     async def withdraw(self, track_ids: Sequence[str]) -> None:
         """Forget tracks; an unknown id is no error."""
-        for chunk in batched(map(point_id, track_ids), _WRITTEN_AT_ONCE):
+        for chunk in batched(map(point_number, track_ids), _WRITTEN_AT_ONCE):
             async with self._writing:
-                self._update(UpdateOperation.delete_points(list(chunk)), chunk)
+                self._update(UpdateOperation.delete_points(_texts(chunk)), chunk)
             await asyncio.sleep(0)
 
     async def fetch(self, track_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexedTrack]:
         """Those of the tracks that are indexed, by id; here they always come with their vectors."""
         found: dict[str, IndexedTrack] = {}
-        for chunk in batched(map(point_id, dict.fromkeys(track_ids)), _READ_AT_ONCE):
+        for chunk in batched(map(point_number, dict.fromkeys(track_ids)), _READ_AT_ONCE):
             if found:
                 await asyncio.sleep(0)
             found.update((one.track.track_id, one) for one in self._read(chunk))
@@ -138,18 +144,18 @@ class EdgeIndex:
         known = await self.fetch(track_ids)
         return {track_id: one.vectors[using] for track_id, one in known.items() if using in one.vectors}
 
-    def _read(self, points: Sequence[str]) -> list[IndexedTrack]:
+    def _read(self, points: Sequence[int]) -> list[IndexedTrack]:
         """What the shard holds of these points, in their order; those that it does not hold are left out."""
-        kept = {point: one for point in points if (one := self._kept.get(point)) is not None}
-        missing = [point for point in points if point not in kept]
+        kept = {number: one for number in points if (one := self._kept.get(number)) is not None}
+        missing = [number for number in points if number not in kept]
         if missing:
-            records = self._shard_call(lambda ids: self._shard.retrieve([*ids], [DOC], True), missing)
-            read = {str(one.id): IndexedTrack(track_of(one.payload), _vectors(one.vector)) for one in records}
-            kept |= read
+            records = self._shard_call(lambda ids: self._shard.retrieve(ids, [DOC], True), _texts(missing))
+            read = {_number(one.id): IndexedTrack(track_of(one.payload), _vectors(one.vector)) for one in records}
             self._keep(read)
-        return [kept[point] for point in points if point in kept]
+            kept |= read
+        return [kept[number] for number in points if number in kept]
 
-    def _keep(self, read: Mapping[str, IndexedTrack]) -> None:
+    def _keep(self, read: Mapping[int, IndexedTrack]) -> None:
         self._kept.update(read)
         while len(self._kept) > _KEPT_MAX:
             del self._kept[next(iter(self._kept))]
@@ -169,7 +175,7 @@ class EdgeIndex:
 
         async def search(wanted: int) -> list[Hit]:
             request = QueryRequest(wanted, query=query, filter=condition, params=params)
-            scores = {str(point.id): point.score for point in self._shard_call(self._shard.query, request)}
+            scores = {_number(point.id): point.score for point in self._shard_call(self._shard.query, request)}
             tracks = self._read(list(scores))
             return [Hit(one.track, score) for one, score in zip(tracks, scores.values(), strict=True)]
 
@@ -186,11 +192,16 @@ class EdgeIndex:
     def _greatest(self, field: str, limit: int, where: TrackFilter) -> list[CataloguedTrack]:
         if limit <= 0:
             return []
-        order = OrderBy(field, Direction.Desc)
-        request = QueryRequest(limit, query=order, filter=edge_filter(where))
-        points = [str(point.id) for point in self._shard_call(self._shard.query, request)]
-        tracks = [one.track for one in self._read(points)]
-        return sorted(tracks, key=lambda track: (-(getattr(track, field) or 0), track.track_id))
+        asked = field, limit, where
+        if asked not in self._greatest_kept:
+            request = QueryRequest(limit, query=OrderBy(field, Direction.Desc), filter=edge_filter(where))
+            points = [_number(point.id) for point in self._shard_call(self._shard.query, request)]
+            tracks = [one.track for one in self._read(points)]
+            tracks.sort(key=lambda track: (-(getattr(track, field) or 0), track.track_id))
+            if len(self._greatest_kept) >= _ORDERS_MAX:
+                self._greatest_kept.clear()
+            self._greatest_kept[asked] = tracks
+        return list(self._greatest_kept[asked])
 
     async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, in no stated order."""
@@ -283,9 +294,18 @@ class EdgeIndex:
             raise IndexUnavailable(f"Qdrant Edge did not answer: {error}") from error
 
 
-def _point(identity: str, one: IndexedTrack) -> Point:
+def _number(point: Any) -> int:
+    number: int = point.int  # every point of ours is a UUID
+    return number
+
+
+def _texts(points: Iterable[int]) -> list[int | uuid.UUID | str]:
+    return [point_text(number) for number in points]
+
+
+def _point(number: int, one: IndexedTrack) -> Point:
     vectors: dict[str, Any] = {name: floats(vector) for name, vector in one.vectors.items()}
-    return Point(identity, vectors, payload_of(one.track))
+    return Point(point_text(number), vectors, payload_of(one.track))
 
 
 def _vectors(stored: Any) -> dict[str, Vector]:
