@@ -9,7 +9,7 @@ from recall.errors import IndexUnavailable
 from recall.index.protocol import TrackIndex
 from streams.observing.metrics import INDEXED, OUTSIDE_GRAPH
 
-LOOK_S = 15.0
+LOOK_S = 5.0
 
 
 async def measure_index(index: TrackIndex) -> None:

@@ -121,7 +121,8 @@ class Watchdog:
         if reason:
             self._stalls.forget()
         if bool(reason) != bool(self.kafka_away):
-            log.warning("the watchdog cannot look: %s", reason) if reason else log.info("the watchdog looks again")
+            # Told once by the filter of the clients' noise, and for as long as it lasts by /readyz.
+            log.debug("the watchdog cannot look: %s", reason) if reason else log.debug("the watchdog looks again")
         self.kafka_away = reason
         KAFKA_AWAY.set(bool(reason))
 
