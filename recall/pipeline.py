@@ -13,7 +13,7 @@ from recall.channels.protocol import Candidate, Channel
 from recall.diversity import cap_per_artist
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
-from recall.filters import forbidden, split
+from recall.filters import allowed, forbidden
 from recall.index.protocol import TrackIndex
 from recall.merge import Merged, fuse
 from recall.person import Person
@@ -35,8 +35,8 @@ from topics.records import Listen, RecommendationRequest
 
 # Candidates asked of each channel, and ranked, per track of the answer: first few, and many when that leaves it short,
 # because most were heard or filtered.
-SHALLOW, DEEP = 2, 20
-LEAST = 60
+SHALLOW, DEEP = 1.5, 20
+LEAST = 45
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,10 @@ class Recommender:
         rules = forbidden(request, person, {track.track_id for track in starts}, now_ms=now_ms)
         limit = request.limit or DEFAULT_LIMIT
         for depth in (SHALLOW, DEEP):
-            asked = max(LEAST, depth * limit)
+            asked = max(LEAST, round(depth * limit))
             found, late = await self._gather(begun.query, asked, deadline_s)
             with self.timed("rank"):
-                kept, _ = split(fuse(found), rules)
-                distinct = one_release_each(kept, asked, already=starts)
+                distinct = one_release_each(allowed(fuse(found), rules), asked, already=starts)
                 ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)
                 items = cap_per_artist(ranked, limit, request.max_per_artist)
             if len(items) == limit or all(len(some) < asked for some in found.values()):
@@ -107,7 +106,7 @@ class Recommender:
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
         seeds = [await find(seed, self.index, self.playlists) for seed in request.seeds or ()]
-        anchors = [] if seeds else anchors_by_weight(person)
+        anchors = [] if seeds else anchors_by_weight(person, now_ms=now_ms)
         session = merged_session(person.session, ())
         known = await self._known(seeds, [anchor.track_id for anchor in anchors], session)
         starts = starts_of_seeds(seeds, known) if seeds else starts_of_person(anchors, known, person)

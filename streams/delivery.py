@@ -277,51 +277,33 @@ class Waiting:
 
 @dataclass
 class ConcurrentDelivery:
-    """Handles events at once, up to `in_flight`, and acknowledges them in the order they came.
+    """Handles events at once and acknowledges them in the order they came.
 
-    A partition's committed offset covers all before it, so an event is acknowledged only after those before it. More
-    than `waiting_max` waiting is overload: the oldest is given to `shed`, because it is the least likely to be still
-    worth an answer.
+    A partition's committed offset covers all before it, so an event is acknowledged only after those before it. What
+    comes while `most` are being handled is given to `shed`, so that memory stays bounded.
     """
 
     handle: Callable[[Any], Awaitable[None]]
     shed: Callable[[Any], Awaitable[None]]
-    in_flight: int
-    waiting_max: int
+    most: int
 
     async def run(self, stream: Any) -> None:
         """Deliver until the stream ends. Raises what `handle` raises."""
         arrived: deque[Waiting] = deque()
-        waiting: deque[Waiting] = deque()
         working = 0
 
-        def settle(one: Waiting) -> None:
+        async def work(one: Waiting, step: Callable[[Any], Awaitable[None]]) -> None:
+            nonlocal working
+            await step(one.event)
+            working -= 1
             one.done = True
             while arrived and arrived[0].done:
                 arrived.popleft().event.ack()
-
-        async def turn_away(one: Waiting) -> None:
-            await self.shed(one.event)
-            settle(one)
-
-        async def work(one: Waiting) -> None:
-            nonlocal working
-            await self.handle(one.event)
-            working -= 1
-            settle(one)
-            start_next()
-
-        def start_next() -> None:
-            nonlocal working
-            while waiting and working < self.in_flight:
-                working += 1
-                tasks.create_task(work(waiting.popleft()))
 
         async with asyncio.TaskGroup() as tasks:
             async for event in stream.noack().events():
                 one = Waiting(event)
                 arrived.append(one)
-                waiting.append(one)
-                if len(waiting) > self.waiting_max:
-                    tasks.create_task(turn_away(waiting.popleft()))
-                start_next()
+                step = self.handle if working < self.most else self.shed
+                working += 1
+                tasks.create_task(work(one, step))

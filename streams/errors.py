@@ -17,3 +17,7 @@ class StoreUnavailable(StreamError):
 
 class DeliveryStuck(StreamError):
     """A record could not be applied within the time allowed for retries; the worker must not go on."""
+
+
+class Overloaded(StreamError):
+    """More is asked than can be answered in time; worth asking again later."""

@@ -32,6 +32,7 @@ from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
+from streams.turns import Turns
 from streams.worker import Parts, Role
 from topics.records import Artist, Listen, Playlist, Record, Track
 from topics.specs import (
@@ -147,6 +148,7 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
     agent = RecommendationAgent(
         recommender=Recommender(index, CatalogueStore(redis, settings), channels, timed=timed),
         listeners=PersonStore(redis, settings),
+        turns=Turns(settings.requests_at_once),
         producer=producer,
         dead_letters=DeadLetters(producer.send, REQUESTS, settings.topic_prefix),
         models=parts.models,
@@ -155,7 +157,7 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
         deadline_ms=settings.deadline_ms,
         event_partitions=settings.partitions or LISTENING_EVENTS.partitions,
     )
-    delivery = ConcurrentDelivery(agent.handle, agent.shed, settings.requests_in_flight, settings.requests_waiting)
+    delivery = ConcurrentDelivery(agent.handle, agent.shed, settings.requests_waiting)
     add_agent(app, REQUESTS, settings.topic_prefix, delivery.run)
     parts.apps.append(app)
 

@@ -53,7 +53,7 @@ Status = Literal["ok", "partial", "error"]
 ErrorCode = Literal["invalid_request", "unknown_seed", "deadline_exceeded", "overloaded", "internal"]
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class Record(Struct, frozen=True, kw_only=True, gc=False):
     """A value that can be encoded to and decoded from one Kafka record."""
 
 

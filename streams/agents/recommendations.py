@@ -17,9 +17,10 @@ from recall.merge import Merged
 from recall.person import Person
 from recall.pipeline import Answer, Recommender
 from streams.delivery import DeadLetters
-from streams.errors import StoreUnavailable
+from streams.errors import Overloaded, StoreUnavailable
 from streams.observing.metrics import count_reply, count_request, timed
 from streams.replies import ReplyAddress, default_address, reply_address
+from streams.turns import Turns
 from topics.codec import decode, encode
 from topics.errors import RecordRefused
 from topics.records import (
@@ -100,6 +101,7 @@ class RecommendationAgent:
 
     recommender: Recommender
     listeners: Listeners
+    turns: Turns
     producer: Producer
     dead_letters: DeadLetters
     models: Mapping[str, str | None]
@@ -160,6 +162,8 @@ class RecommendationAgent:
             settled = await self._settle(asked)
         except UnknownSeed as error:
             return failed(request, "unknown_seed", str(error))
+        except Overloaded:
+            return await self._overloaded(asked)
         except (StoreUnavailable, IndexUnavailable) as error:
             log.warning("no answer for %s: %s", request.request_id, error, extra={"request_id": request.request_id})
             return failed(request, "internal", f"a store is away, try again: {error}")
@@ -171,27 +175,27 @@ class RecommendationAgent:
         return failed(asked.request, "overloaded", "more requests came than can be answered, ask again later")
 
     async def _settle(self, asked: Asked) -> Settled:
-        after = {int(partition): offset for partition, offset in (asked.request.after or {}).items()}
-        with timed("listener"):
-            person, watermark, late = await self._read_listener(asked.request.user_id, after, asked.deadline_s)
-        answer = await self.recommender.answer(
-            asked.request, person, now_ms=int(time.time() * 1000), deadline_s=asked.deadline_s
-        )
+        request = asked.request
+        with timed("after"):
+            late = bool(request.after) and not await self._have_counted(request.after or {}, asked.deadline_s)
+        async with self.turns.turn():
+            with timed("listener"):
+                person, watermark = await self.listeners.read_for_answer(request.user_id, self.event_partitions)
+            now_ms = int(time.time() * 1000)
+            answer = await self.recommender.answer(request, person, now_ms=now_ms, deadline_s=asked.deadline_s)
         return Settled(answer, watermark, late)
 
-    async def _read_listener(
-        self, user_id: str | None, after: Mapping[int, int], deadline_s: float
-    ) -> tuple[Person, Mapping[int, int], bool]:
-        """The person once the events up to `after` have counted, and whether that took too long."""
+    async def _have_counted(self, after: Mapping[str, int], deadline_s: float) -> bool:
+        """Wait until the events up to `after` have counted; False when that takes too long."""
         loop = asyncio.get_running_loop()
         reserve_s = min(RESERVE_S, (deadline_s - loop.time()) / 4)
         pause_s = FIRST_POLL_S
         while True:
-            person, watermark = await self.listeners.read_for_answer(user_id, self.event_partitions)
-            if all(watermark.get(partition, -1) >= offset for partition, offset in after.items()):
-                return person, watermark, False
+            _, watermark = await self.listeners.read_for_answer(None, self.event_partitions)
+            if all(watermark.get(int(partition), -1) >= offset for partition, offset in after.items()):
+                return True
             if loop.time() + pause_s >= deadline_s - reserve_s:
-                return person, watermark, True
+                return False
             await asyncio.sleep(pause_s)
             pause_s = min(1.5 * pause_s, LONGEST_POLL_S)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,10 @@ def worker(
 
     Example: throughbeat worker --roles listening --kafka broker-1:9092
     """
+    # Read when NumPy and torch are loaded. A worker is one thread's work: its batches are small, and threads of a pool
+    # that wait for one another take longer than one alone as soon as a core is busy.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
     from streams.observing.logs import set_up_logs
     from streams.roles import assemble
     from streams.up import write_atomically
