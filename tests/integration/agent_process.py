@@ -3,8 +3,9 @@
     python -m tests.integration.agent_process BOOTSTRAP PREFIX OUTPUT [POISON]
 
 Each applied event id is appended to OUTPUT. An event whose track is POISON raises, unless OUTPUT.cured exists; so do
-`stuck`, which never ends, and `blocked`, which holds up the event loop. `slow` takes a second; of `gone-N` the store
-is away for N seconds. Settings come from the environment.
+`stuck`, which never ends, `blocked`, which holds up the event loop, and `deaf`, after which the consumer stays a member
+of its group and reads nothing. `slow` takes a second; of `gone-N` the store is away for N seconds. Settings come from
+the environment.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from streams.app import add_agent, create_app
 from streams.delivery import BatchDelivery, DeadLetters, Edge, Received, Refusal
@@ -33,7 +35,8 @@ class Poisoned(Exception):
 
 
 class Effects:
-    def __init__(self, output: Path, poison: str) -> None:
+    def __init__(self, app: Any, output: Path, poison: str) -> None:
+        self._app = app
         self._output = output
         self._poison = poison
         self._away = 3
@@ -63,6 +66,8 @@ class Effects:
             self._gone_until = self._gone_until or time.monotonic() + float(how.removeprefix("gone-"))
             if time.monotonic() < self._gone_until:
                 raise StoreUnavailable("gone for a while")
+        if how == "deaf" and not self._output.with_suffix(".cured").exists():
+            self._app.consumer.pause_partitions(self._app.consumer.assignment())
         if how in ("stuck", "blocked") and not self._output.with_suffix(".cured").exists():
             if how == "blocked":
                 time.sleep(600)  # noqa: ASYNC251 - what it is for
@@ -72,7 +77,7 @@ class Effects:
 async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Parts:
     app = create_app(settings, "listening")
     dead = DeadLetters(FaustProducer(app).send, LISTENING_EVENTS, settings.topic_prefix)
-    effects = Effects(Path(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "")
+    effects = Effects(app, Path(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "")
     edge = Edge(LISTENING_EVENTS, Listen, lambda listen: listen.user_id)
     delivery = BatchDelivery(edge, effects.apply, dead, batch_max=1, window_s=0.0, retry_s=settings.retry_s)
     add_agent(app, LISTENING_EVENTS, settings.topic_prefix, delivery.run)

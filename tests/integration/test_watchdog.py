@@ -45,6 +45,20 @@ def test_worker_that_does_not_get_on_ends_and_goes_on_after_its_restart(here: In
     assert here.applied() == ["e0", "e1", "e2"]
 
 
+def test_worker_whose_consumer_reads_no_more_ends(here: Installation) -> None:
+    here.play("e0", "deaf")
+    with here.worker(watchdog_s=LIMIT_S) as worker:
+        eventually(lambda: here.applied() == ["e0"])
+        for number in range(1, 4):
+            here.play(f"e{number}")
+        assert ends(worker) == 1
+        lost = [f"e{number}" for number in range(1, 4) if f"e{number}" not in here.applied()]
+    assert f"{here.topic} is {len(lost)} records behind" in here.log
+    here.output.with_suffix(".cured").touch()
+    with here.worker(watchdog_s=LIMIT_S):
+        eventually(lambda: here.applied() == ["e0", "e1", "e2", "e3"])
+
+
 def test_worker_whose_event_loop_stands_still_ends(here: Installation) -> None:
     here.play("e0", "blocked")
     with here.worker(watchdog_s=LIMIT_S) as worker:
