@@ -19,12 +19,15 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from recall.errors import IndexUnavailable
 from streams.errors import DeliveryStuck, StoreUnavailable
+from streams.observing.logs import ids_in
+from streams.observing.metrics import Tally, tally_of
 from topics.codec import decode, require_key
 from topics.errors import RecordRefused
 from topics.records import Record
 from topics.specs import TopicSpec, dead_letters_of, full_name
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 TRANSIENT = (StoreUnavailable, IndexUnavailable)
@@ -120,6 +123,7 @@ class DeadLetters:
         """`produce(topic, key, value, partition, headers)` returns once the broker has acknowledged."""
         self._produce = produce
         self._topic = full_name(dead_letters_of(spec), prefix)
+        self._tally = tally_of(spec.name)
 
     async def set_aside(self, message: Any, refused: RecordRefused) -> None:
         """Keep the record as it came, with the reason; returns once the broker holds it."""
@@ -132,8 +136,11 @@ class DeadLetters:
             ("dead_offset", str(message.offset).encode()),
             ("dead_at_ms", str(int(time.time() * 1000)).encode()),
         ]
-        log.warning("set aside %s[%s]@%s: %s", message.topic, message.partition, message.offset, refused.reason)
+        where = {"topic": message.topic, "partition": message.partition, "offset": message.offset}
+        told = {**where, "reason": refused.reason, **ids_in(message.value)}
+        log.warning("set aside %s[%s]@%s: %s", *where.values(), refused.reason, extra=told)
         await self._produce(self._topic, message.key, message.value, None, headers)
+        self._tally.set_aside(refused.reason)
 
 
 class Unread(Protocol):
@@ -181,10 +188,16 @@ class BatchDelivery(Generic[R]):
     retry_s: float
     passed_over: Callable[[int, int], Awaitable[None]] | None = None
 
+    @property
+    def tally(self) -> Tally:
+        """Where the topic's records are counted."""
+        return tally_of(self.edge.spec.name)
+
     async def run(self, unread: Unread) -> None:
         """Deliver until there is no more. Raises whatever is neither permanent nor passing."""
         async for events in batches(unread, self.batch_max, self.window_s):
-            await self.deliver(events)
+            with self.tally.batch.time(), self.tally.patience():
+                await self.deliver(events)
             for event in events:
                 event.ack()
 
@@ -199,7 +212,8 @@ class BatchDelivery(Generic[R]):
                 await self.dead_letters.set_aside(event.message, refused)
                 dead.append(event.message)
         received = [one for _, one in admitted]
-        refusals = await retried(lambda: self.apply(received), self.retry_s) if received else ()
+        refusals = await self._retried(lambda: self.apply(received)) if received else ()
+        self.tally.applied(len(received) - len(refusals))
         for refusal in refusals:
             message = admitted[refusal.index][0]
             await self.dead_letters.set_aside(message, refusal.refused)
@@ -212,14 +226,14 @@ class BatchDelivery(Generic[R]):
         tell = self.passed_over
         last = {message.partition: message.offset for message in sorted(dead, key=lambda message: message.offset)}
         for partition, offset in last.items():
-            await retried(partial(tell, partition, offset), self.retry_s)
+            await self._retried(partial(tell, partition, offset))
+
+    async def _retried(self, step: Callable[[], Awaitable[T]]) -> T:
+        return await retried(step, self.retry_s, self.tally.tried_again)
 
 
-T = TypeVar("T")
-
-
-async def retried(step: Callable[[], Awaitable[T]], within_s: float) -> T:
-    """The step's value, trying again while a store is away.
+async def retried(step: Callable[[], Awaitable[T]], within_s: float, on_retry: Callable[[], None] = lambda: None) -> T:
+    """The step's value, trying again while a store is away; `on_retry` is called before each wait.
 
     Raises:
         DeliveryStuck: it still is after `within_s` seconds.
@@ -233,6 +247,7 @@ async def retried(step: Callable[[], Awaitable[T]], within_s: float) -> T:
             if time.monotonic() + pause_s > deadline:
                 raise DeliveryStuck(f"gave up after {within_s:g} s: {error}") from error
             log.warning("trying again in %.2f s: %s", pause_s, error)
+            on_retry()
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_RETRY_S)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from models.versions import checkpoint_version
 from streams.connections import connection_of
 from streams.errors import StreamError
 from streams.lag import end_offsets, group_names, lag_of
+from streams.observing.targets import read_targets
 from streams.settings import Settings
 from streams.state.connection import connect
 from topics.client import Client
@@ -56,6 +59,8 @@ def examine(settings: Settings) -> Iterator[Check]:
         yield from check_topics(admin, settings)
     finally:
         admin.close()
+    for worker, address in read_targets(settings.data_dir).items():
+        yield check_worker(worker, address)
     yield check_answers(settings)
 
 
@@ -113,6 +118,18 @@ def check_role(admin: Any, spec: TopicSpec, role: str, groups: list[str], prefix
         return Check(f"worker {role}", False, "none runs", f"start `throughbeat worker --roles {role}`")
     advice = f"add workers with `throughbeat worker --roles {role}`" if lag > LAG_OF_NOTE else ""
     return Check(f"worker {role}", True, f"{members} running, {lag} records behind", advice)
+
+
+def check_worker(worker: str, address: str) -> Check:
+    """Is a worker of the embedded stack ready, by its own word."""
+    part, log = f"metrics {worker}", f"look into logs/worker-{worker}.log of the data directory"
+    try:
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=ANSWER_WITHIN_S):
+            return Check(part, True, f"http://{address}/metrics")
+    except urllib.error.HTTPError as refusal:
+        return Check(part, False, f"not ready: {refusal.read().decode(errors='replace').strip()}", log)
+    except OSError as error:
+        return Check(part, False, f"http://{address}/readyz does not answer: {error}", log)
 
 
 def check_answers(settings: Settings, clock: Callable[[], float] = time.perf_counter) -> Check:

@@ -18,6 +18,7 @@ PREFIX = "THROUGHBEAT_"
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
+Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -45,6 +46,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         requests_waiting: requests that may wait, for their turn or for events; those beyond are `overloaded` at once.
         retry_s: how long a record is retried while a store is away, before the worker ends and is started anew.
         optimise_above: tracks outside the search graph from which the embedded index is optimised.
+        watchdog_s: lag without progress for so long ends the worker; more than the 15 s in which a store is found away.
+        metrics_port: of `/metrics`, `/healthz` and `/readyz`: a number, `auto` (a free one) or `off`; under
+            `throughbeat up` the first worker's, the others take the next ones.
+        metrics_host: the address that they listen at.
+        log_format: lines of text, or one JSON object a line.
     """
 
     kafka_url: str = "127.0.0.1:9092"
@@ -71,7 +77,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     requests_waiting: Count = 512
     retry_s: Seconds = 30.0
     optimise_above: Count = 50_000
+    watchdog_s: Seconds = 60.0
+    metrics_port: Literal["auto", "off"] | Port = "auto"
+    metrics_host: str = "127.0.0.1"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
 
     def __repr__(self) -> str:
         """The settings without their secrets."""

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from qdrant_edge import (
-    CountRequest,
     Direction,
     EdgeShard,
     OrderBy,
@@ -219,7 +218,8 @@ class EdgeIndex:
 
     async def count(self) -> int:
         """How many tracks are indexed."""
-        return self._shard_call(self._shard.count, CountRequest(exact=True))
+        # An exact count looks at every point: 5 ms at 100,000, for the same number.
+        return int(self._shard_call(lambda _: self._shard.info(), None).points_count)
 
     async def flush(self) -> None:
         """Force what was written to disk, so that a power loss keeps it."""

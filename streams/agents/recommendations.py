@@ -18,6 +18,7 @@ from recall.person import Person
 from recall.pipeline import Answer, Recommender
 from streams.delivery import DeadLetters
 from streams.errors import Overloaded, StoreUnavailable
+from streams.observing.metrics import count_reply, count_request, timed
 from streams.replies import ReplyAddress, default_address, reply_address
 from streams.turns import Turns
 from topics.codec import decode, encode
@@ -27,7 +28,6 @@ from topics.records import (
     Item,
     RecommendationReply,
     RecommendationRequest,
-    Record,
     ReplyError,
     Served,
     ServedItem,
@@ -132,7 +132,9 @@ class RecommendationAgent:
         sends = [self._send(asked.address, asked.request.request_id, reply)]
         if shown:
             sends.append(self._tell_served(asked.request, shown))
-        await asyncio.gather(*sends)
+        with timed("reply"):
+            await asyncio.gather(*sends)
+        count_request(reply, time.time() - message.timestamp)
 
     async def _admit(self, message: Any) -> Asked:
         began_s = time.perf_counter()
@@ -163,7 +165,7 @@ class RecommendationAgent:
         except Overloaded:
             return await self._overloaded(asked)
         except (StoreUnavailable, IndexUnavailable) as error:
-            log.warning("no answer for %s: %s", request.request_id, error)
+            log.warning("no answer for %s: %s", request.request_id, error, extra={"request_id": request.request_id})
             return failed(request, "internal", f"a store is away, try again: {error}")
         if asyncio.get_running_loop().time() >= asked.deadline_s:
             return failed(request, "deadline_exceeded", "the answer was not ready before the deadline")
@@ -174,9 +176,11 @@ class RecommendationAgent:
 
     async def _settle(self, asked: Asked) -> Settled:
         request = asked.request
-        late = bool(request.after) and not await self._have_counted(request.after or {}, asked.deadline_s)
+        with timed("after"):
+            late = bool(request.after) and not await self._have_counted(request.after or {}, asked.deadline_s)
         async with self.turns.turn():
-            person, watermark = await self.listeners.read_for_answer(request.user_id, self.event_partitions)
+            with timed("listener"):
+                person, watermark = await self.listeners.read_for_answer(request.user_id, self.event_partitions)
             now_ms = int(time.time() * 1000)
             answer = await self.recommender.answer(request, person, now_ms=now_ms, deadline_s=asked.deadline_s)
         return Settled(answer, watermark, late)
@@ -222,9 +226,10 @@ class RecommendationAgent:
         reply = RecommendationReply(request_id=request_id, user_id=None, status="error", error=error)
         await self._send(address, request_id, reply)
 
-    async def _send(self, address: ReplyAddress, request_id: str | None, reply: Record) -> None:
+    async def _send(self, address: ReplyAddress, request_id: str | None, reply: RecommendationReply) -> None:
         key = request_id.encode() if request_id is not None else None
         await self.producer.send(address.topic, key, encode(reply), address.partition, list(address.headers))
+        count_reply(reply)
 
     async def _tell_served(self, request: RecommendationRequest, shown: Sequence[Merged]) -> None:
         served = Served(

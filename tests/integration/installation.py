@@ -59,10 +59,10 @@ class Installation:
         self.watermark: dict[str, int] = {}
 
     @contextmanager
-    def worker(self, roles: str = ALL_ROLES) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, roles: str = ALL_ROLES, module: str = "streams.cli") -> Iterator[subprocess.Popen[bytes]]:
         """A worker that has its partitions."""
         ready = self.settings.data_dir / f"{uuid.uuid4().hex}.ready"
-        command = [sys.executable, "-m", "streams.cli", "worker", "--roles", roles, "--ready-file", str(ready)]
+        command = [sys.executable, "-m", module, "worker", "--roles", roles, "--ready-file", str(ready)]
         log = (self.settings.data_dir / "worker.log").open("ab")
         environment = {**os.environ, **environment_of(self.settings)}
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

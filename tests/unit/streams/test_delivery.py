@@ -10,6 +10,7 @@ import pytest
 from recall.errors import IndexUnavailable
 from streams.delivery import BatchDelivery, ConcurrentDelivery, DeadLetters, Edge, Received, Refusal, batches, retried
 from streams.errors import DeliveryStuck, StoreUnavailable
+from streams.observing.metrics import REGISTRY, tally_of
 from topics.errors import RecordRefused
 from topics.records import Artist
 from topics.specs import CATALOG_ARTISTS
@@ -136,6 +137,38 @@ async def test_batch_without_its_bad_records_is_applied_and_all_are_acknowledged
         ("acme.catalog.artists.dead", b"undecodable"),
         ("acme.catalog.artists.dead", b"odd"),
     ]
+
+
+async def test_records_are_counted_by_what_became_of_them() -> None:
+    left: list[Exception] = [StoreUnavailable("away")]
+    trying: list[bool] = []
+
+    async def apply(batch: Sequence[Received[Artist]]) -> Sequence[Refusal]:
+        trying.append(tally_of("catalog.artists").retrying)
+        if left:
+            raise left.pop()
+        return [Refusal(0, RecordRefused("odd", "not this"))]
+
+    def counted(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"throughbeat_{name}", {"topic": "catalog.artists", **labels}) or 0.0
+
+    def counts() -> list[float]:
+        return [
+            counted("records_total", outcome="applied"),
+            counted("records_total", outcome="set_aside"),
+            counted("dead_letters_total", reason="odd"),
+            counted("dead_letters_total", reason="undecodable"),
+            counted("retries_total"),
+            counted("batch_seconds_count"),
+        ]
+
+    before = counts()
+    some = events(5, [])
+    some[4].message.value = b"{"
+    await delivery(apply, Kept()).run(Unread(some))
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [3, 2, 1, 1, 1, 1]
+    assert trying == [False, True]
+    assert not tally_of("catalog.artists").retrying
 
 
 async def test_nothing_is_acknowledged_of_a_batch_that_raises() -> None:
