@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from recall.errors import IndexUnavailable
 from streams.errors import DeliveryStuck, StoreUnavailable
-from topics.codec import decode, require_key
+from topics.codec import decode, require_headers, require_id, require_key
 from topics.errors import RecordRefused
 from topics.records import Record
 from topics.specs import TopicSpec, dead_letters_of, full_name
@@ -86,9 +86,10 @@ class Edge(Generic[R]):
             RecordRefused: it can never be applied.
         """
         message = event.message
+        require_headers(message.headers or ())
         record = None if message.value is None and self.allow_null else decode(message.value, self.record_type)
         if record is None:
-            _require_id(message.key)
+            require_id(message.key)
         elif self.key_of is not None:
             require_key(message.key, self.key_of(record))
         return Received(
@@ -100,15 +101,6 @@ class Edge(Generic[R]):
             message.headers or (),
             record,
         )
-
-
-def _require_id(key: bytes | None) -> None:
-    if not key:
-        raise RecordRefused("wrong_key", "expected the id of what is withdrawn as key, got none")
-    try:
-        key.decode()
-    except UnicodeDecodeError as error:
-        raise RecordRefused("wrong_key", f"expected a key in UTF-8, got {key[:80]!r}") from error
 
 
 class DeadLetters:

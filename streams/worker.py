@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from streams.errors import SettingInvalid, StreamError
+from streams.preflight import require_entry
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -85,8 +86,10 @@ async def run_worker(
 
     Raises:
         WorkerEnded: an agent or a background task ended; its cause is chained.
+        TopicError, StoreRefused: Kafka or Redis does not let us in, or topics are missing.
     """
     check_roles(roles, settings)
+    await require_entry(settings, roles)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -36,12 +37,15 @@ def worker(
     Example: throughbeat worker --roles listening --kafka broker-1:9092
     """
     from streams.roles import assemble
+    from streams.secrets import Discreet, secrets_in
     from streams.up import write_atomically
     from streams.worker import parse_roles, run_worker
 
     settings = settings_from(kafka, prefix, data_dir)
     wanted = parse_roles(roles)
-    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
+    handler = logging.StreamHandler()
+    handler.setFormatter(Discreet(logging.Formatter(LOG_FORMAT), secrets_in(os.environ)))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING if settings.log_level != "debug" else logging.DEBUG)
 
