@@ -16,7 +16,7 @@ from kafka.net.selector import NetworkSelector
 
 REFUSED = (SaslAuthenticationFailedError, UnsupportedSaslMechanismError)
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
-CERTIFICATE_WANTED = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "UNKNOWN_CA")
+OURS_WANTED, OURS_REFUSED = "CERTIFICATE_REQUIRED", ("BAD_CERTIFICATE", "UNKNOWN_CA", "CERTIFICATE_UNKNOWN")
 # What a client of one protocol meets at a port of another.
 OTHER_TONGUE = ("Handshake failed", "socket disconnected", "Invalid frame length")
 
@@ -75,8 +75,9 @@ def advice(error: BaseException, servers: str, protocol: str, user: str, mechani
             f"{where} does not let user {user!r} in with {mechanism}: check THROUGHBEAT_KAFKA_USERNAME, "
             "THROUGHBEAT_KAFKA_PASSWORD and THROUGHBEAT_KAFKA_SASL_MECHANISM"
         )
-    if any(one in text for one in CERTIFICATE_WANTED):
-        return f"{where} wants a certificate of ours ({_reason(text)}): name it in THROUGHBEAT_KAFKA_CERTIFICATE_FILE"
+    if OURS_WANTED in text or any(one in text for one in OURS_REFUSED):
+        does = "wants a certificate of ours" if OURS_WANTED in text else "refuses our certificate"
+        return f"{where} {does}: name one that it trusts in THROUGHBEAT_KAFKA_CERTIFICATE_FILE"
     if isinstance(error, InvalidReceiveError) or any(one in text for one in OTHER_TONGUE):
         return (
             f"what answers at {servers} does not speak {protocol} ({text}): check THROUGHBEAT_KAFKA_SECURITY_PROTOCOL"

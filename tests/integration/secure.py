@@ -37,7 +37,8 @@ class Certificates:
 
     def __init__(self, directory: Path) -> None:
         authority = trustme.CA()
-        server, client = authority.issue_cert(HOST, "localhost"), authority.issue_cert(common_name="worker")
+        server = authority.issue_cert(HOST, "localhost")
+        client = authority.issue_cert("worker.example", common_name="worker")
         names = ("ca", "other-ca", "server", "server-key", "client", "client-key")
         files = [directory / f"{name}.pem" for name in names]
         self.ca_file, self.other_ca_file, self.certificate_file, self.key_file = files[:4]
