@@ -15,20 +15,23 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from recall.errors import IndexUnavailable
 from streams.errors import DeliveryStuck, StoreUnavailable
 from topics.codec import decode, require_headers, require_id, require_key
 from topics.errors import RecordRefused
 from topics.records import Record
-from topics.specs import TopicSpec, dead_letters_of, full_name
+from topics.specs import MAX_DEAD_LETTER_BYTES, TopicSpec, dead_letters_of, full_name
 
 R = TypeVar("R", bound=Record)
 log = logging.getLogger(__name__)
 
 TRANSIENT = (StoreUnavailable, IndexUnavailable)
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 2.0
+# With our own headers and Kafka's framing it fits into a topic of dead letters.
+LARGEST_KEPT = MAX_DEAD_LETTER_BYTES - 100_000
+CUT_KEY, CUT_VALUE = 65_536, 1 << 20
 # No record for so long, and a batch is applied as it is.
 LULL_S = 0.001
 Headers = Sequence[tuple[str, bytes | None]]
@@ -113,8 +116,9 @@ class DeadLetters:
 
     async def set_aside(self, message: Any, refused: RecordRefused) -> None:
         """Keep the record as it came, with the reason; returns once the broker holds it."""
+        kept = Kept.of(message)
         headers = [
-            *(message.headers or ()),
+            *kept.headers,
             ("dead_reason", refused.reason.encode()),
             ("dead_message", str(refused)[:2000].encode(errors="replace")),
             ("dead_topic", message.topic.encode()),
@@ -123,7 +127,25 @@ class DeadLetters:
             ("dead_at_ms", str(int(time.time() * 1000)).encode()),
         ]
         log.warning("set aside %s[%s]@%s: %s", message.topic, message.partition, message.offset, refused.reason)
-        await self._produce(self._topic, message.key, message.value, None, headers)
+        await self._produce(self._topic, kept.key, kept.value, None, [*headers, *kept.cut])
+
+
+class Kept(NamedTuple):
+    """What is set aside of a record: all of it, unless it came compressed and is too large for a dead letter."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    cut: Headers = ()
+
+    @classmethod
+    def of(cls, message: Any) -> Kept:
+        """The whole, or the beginnings of key and value and a header that says how many bytes there were."""
+        key, value, headers = message.key, message.value, message.headers or ()
+        size = len(key or b"") + len(value or b"") + sum(len(name) * 4 + len(one or b"") for name, one in headers)
+        if size <= LARGEST_KEPT:
+            return cls(key, value, headers)
+        return cls(key and key[:CUT_KEY], value and value[:CUT_VALUE], (), (("dead_cut_from", str(size).encode()),))
 
 
 async def batches(stream: Any, batch_max: int, window_s: float) -> AsyncIterator[list[Any]]:

@@ -53,9 +53,19 @@ class Installation:
 
     def __init__(self, stack: RunningStack, prefix: str, data_dir: Path, **more: Any) -> None:
         addresses = {"kafka_url": stack.kafka_bootstrap, "redis_url": stack.redis_url}
-        self.settings = Settings(**{**addresses, "topic_prefix": prefix, "data_dir": data_dir, **more})
-        create_topics(connection_of(self.settings), prefix, 0, 1)
-        self.client = Client(connection_of(self.settings), prefix)
+        self._open(Settings(**{**addresses, "topic_prefix": prefix, "data_dir": data_dir, **more}))
+
+    @classmethod
+    def of(cls, settings: Settings) -> Installation:
+        """One on parts of its own."""
+        self = cls.__new__(cls)
+        self._open(settings)
+        return self
+
+    def _open(self, settings: Settings) -> None:
+        self.settings = settings
+        create_topics(connection_of(settings), settings.topic_prefix, 0, 1)
+        self.client = Client(connection_of(settings), settings.topic_prefix)
         self.watermark: dict[str, int] = {}
 
     @contextmanager
