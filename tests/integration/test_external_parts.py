@@ -43,7 +43,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 def here(stack: RunningStack, prefix: str, tmp_path: Path, redis_url: str) -> Iterator[Installation]:
     with qdrant_stand_in() as qdrant_url:
         parts = {"redis_url": redis_url, "qdrant_url": qdrant_url}
-        installation = Installation(stack, prefix, tmp_path / "worker", **parts)
+        installation = Installation(stack, prefix, tmp_path, **parts)
         with installation.client:
             yield installation
 

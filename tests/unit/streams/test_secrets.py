@@ -11,6 +11,7 @@ from streams.errors import SettingInvalid
 from streams.secrets import Discreet, hide, secrets_in, shown_url
 from streams.settings import Settings, read_settings
 from streams.state.connection import connect
+from streams.up import environment_of
 
 
 @pytest.mark.parametrize(
@@ -120,3 +121,11 @@ def test_list_of_reply_topics_that_would_let_in_any_is_refused(value: str) -> No
 
 def test_reply_topics_are_told_apart() -> None:
     assert Settings(reply_topics="recommendation.replies, web-").reply_beginnings == ("recommendation.replies", "web-")
+
+
+def test_process_that_is_started_with_our_settings_reads_no_other_secrets(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("of another installation")
+    outside = {"THROUGHBEAT_REDIS_PASSWORD_FILE": str(tmp_path / "other"), "THROUGHBEAT_QDRANT_API_KEY": "other"}
+    assert read_settings({**outside, **environment_of(Settings(data_dir=tmp_path))}).redis_password == ""
+    ours = Settings(data_dir=tmp_path, redis_password="ours", qdrant_api_key="ours too")
+    assert read_settings({**outside, **environment_of(ours)}) == ours
