@@ -277,6 +277,9 @@ def test_answer_that_is_larger_than_a_record_asks_for_fewer_tracks(here: Install
     assert (reply.status, reply.error and reply.error.code, reply.items) == ("error", "internal", ())
     assert "ask for fewer tracks" in reply.error.message
     assert len(here.ask(limit=5, max_per_artist=500, seeds=seeds).items) == 5
+    for one in tracks:
+        here.client.withdraw(CATALOG_TRACKS, one.track_id)
+    here.settled(CATALOG_TRACKS)
 
 
 def test_after_all_that_the_main_job_still_runs(here: Installation) -> None:
