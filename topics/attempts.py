@@ -83,7 +83,7 @@ def advice(error: BaseException, servers: str, protocol: str, user: str, mechani
             f"what answers at {servers} does not speak {protocol} ({text}): check THROUGHBEAT_KAFKA_SECURITY_PROTOCOL"
         )
     by = "" if protocol == "PLAINTEXT" else f" by {protocol}"
-    reason = "" if isinstance(error, KafkaTimeoutError) else f" ({text})"
+    reason = "" if isinstance(error, KafkaTimeoutError) or "ECONNREFUSED" in text else f" ({text})"
     return (
         f"no Kafka answers at {servers}{by}{reason}: "
         "start one with `throughbeat up`, or name another with --kafka or THROUGHBEAT_KAFKA_URL"
