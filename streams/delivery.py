@@ -15,16 +15,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from recall.errors import IndexUnavailable
 from streams.errors import DeliveryStuck, StoreUnavailable
 from streams.observing.logs import ids_in
 from streams.observing.metrics import Tally, tally_of
-from topics.codec import decode, require_key
+from topics.codec import decode, require_headers, require_id, require_key
 from topics.errors import RecordRefused
 from topics.records import Record
-from topics.specs import TopicSpec, dead_letters_of, full_name
+from topics.specs import MAX_DEAD_LETTER_BYTES, TopicSpec, dead_letters_of, full_name
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 TRANSIENT = (StoreUnavailable, IndexUnavailable)
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 2.0
+# With our own headers and Kafka's framing it fits into a topic of dead letters.
+LARGEST_KEPT = MAX_DEAD_LETTER_BYTES - 100_000
+CUT_KEY, CUT_VALUE = 65_536, 1 << 20
 # No record for so long, and a batch is applied as it is.
 LULL_S = 0.001
 # Requests taken before those taken earlier get on with their work.
@@ -91,9 +94,10 @@ class Edge(Generic[R]):
             RecordRefused: it can never be applied.
         """
         message = event.message
+        require_headers(message.headers or ())
         record = None if message.value is None and self.allow_null else decode(message.value, self.record_type)
         if record is None:
-            _require_id(message.key)
+            require_id(message.key)
         elif self.key_of is not None:
             require_key(message.key, self.key_of(record))
         return Received(
@@ -107,15 +111,6 @@ class Edge(Generic[R]):
         )
 
 
-def _require_id(key: bytes | None) -> None:
-    if not key:
-        raise RecordRefused("wrong_key", "expected the id of what is withdrawn as key, got none")
-    try:
-        key.decode()
-    except UnicodeDecodeError as error:
-        raise RecordRefused("wrong_key", f"expected a key in UTF-8, got {key[:80]!r}") from error
-
-
 class DeadLetters:
     """Where the records of one topic go that can never be applied."""
 
@@ -127,8 +122,9 @@ class DeadLetters:
 
     async def set_aside(self, message: Any, refused: RecordRefused) -> None:
         """Keep the record as it came, with the reason; returns once the broker holds it."""
+        kept = Kept.of(message)
         headers = [
-            *(message.headers or ()),
+            *kept.headers,
             ("dead_reason", refused.reason.encode()),
             ("dead_message", str(refused)[:2000].encode(errors="replace")),
             ("dead_topic", message.topic.encode()),
@@ -139,8 +135,26 @@ class DeadLetters:
         where = {"topic": message.topic, "partition": message.partition, "offset": message.offset}
         told = {**where, "reason": refused.reason, **ids_in(message.value)}
         log.warning("set aside %s[%s]@%s: %s", *where.values(), refused.reason, extra=told)
-        await self._produce(self._topic, message.key, message.value, None, headers)
+        await self._produce(self._topic, kept.key, kept.value, None, [*headers, *kept.cut])
         self._tally.set_aside(refused.reason)
+
+
+class Kept(NamedTuple):
+    """What is set aside of a record: all of it, unless it came compressed and is too large for a dead letter."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    cut: Headers = ()
+
+    @classmethod
+    def of(cls, message: Any) -> Kept:
+        """The whole, or the beginnings of key and value and a header that says how many bytes there were."""
+        key, value, headers = message.key, message.value, message.headers or ()
+        size = len(key or b"") + len(value or b"") + sum(len(name) * 4 + len(one or b"") for name, one in headers)
+        if size <= LARGEST_KEPT:
+            return cls(key, value, headers)
+        return cls(key and key[:CUT_KEY], value and value[:CUT_VALUE], (), (("dead_cut_from", str(size).encode()),))
 
 
 class Unread(Protocol):

@@ -90,9 +90,10 @@ async def open_index(settings: Settings, parts: Parts, opened: AsyncExitStack) -
     index: TrackIndex
     if settings.qdrant_url:
         name = f"{settings.topic_prefix}-{name}" if settings.topic_prefix else name
-        from recall.index.server import ServerIndex  # a client that only some installations need
+        from recall.index.server import Server, ServerIndex  # a client that only some installations need
 
-        index = await ServerIndex.connect(settings.qdrant_url, settings.qdrant_api_key, name, dimensions=VECTOR_LENGTHS)
+        server = Server(settings.qdrant_url, settings.qdrant_api_key, settings.qdrant_ca_file)
+        index = await ServerIndex.connect(server, name, dimensions=VECTOR_LENGTHS)
     else:
         edge = EdgeIndex.open(settings.data_dir / "index" / name, dimensions=VECTOR_LENGTHS)
         parts.background.append(partial(_flush_now_and_then, edge))
@@ -153,7 +154,7 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
         dead_letters=DeadLetters(producer.send, REQUESTS, settings.topic_prefix),
         models=parts.models,
         prefix=settings.topic_prefix,
-        reply_topics=tuple(settings.reply_topics.split(",")),
+        reply_topics=settings.reply_beginnings,
         deadline_ms=settings.deadline_ms,
         event_partitions=settings.partitions or LISTENING_EVENTS.partitions,
     )

@@ -21,6 +21,7 @@ from streams.embedded.ports import free_port
 from streams.embedded.redis import EmbeddedRedis, redis_child
 from streams.embedded.restarts import RestartPolicy
 from streams.embedded.supervisor import Supervisor
+from streams.environment import SECRETS, file_variable
 from streams.errors import StreamError
 from streams.importing.catalogue import catalogue_files, import_catalogue
 from streams.importing.run import OnProgress, Options, ignore
@@ -80,7 +81,15 @@ class Stack:
     ) -> None:
         kafka = EmbeddedKafka(settings.data_dir, wanted.kafka_port)
         redis = EmbeddedRedis(settings.data_dir, wanted.redis_port)
-        self.settings = msgspec.structs.replace(settings, kafka_url=kafka.bootstrap, redis_url=redis.url)
+        # Ours listen on this machine alone, and ask for nothing, whatever the environment says of others.
+        self.settings = msgspec.structs.replace(
+            settings,
+            kafka_url=kafka.bootstrap,
+            kafka_security_protocol="PLAINTEXT",
+            redis_url=redis.url,
+            redis_password="",
+            redis_ca_file="",
+        )
         self.file = StackFile(kafka.bootstrap, redis.url, str(settings.data_dir.absolute()))
         self.metrics = choose_addresses(settings, tuple(WORKERS))
         self._wanted = wanted
@@ -186,6 +195,8 @@ def worker_child(settings: Settings, name: str, metrics: str | None = None) -> C
 def environment_of(settings: Settings) -> dict[str, str]:
     """The settings as a child process reads them."""
     ours = {variable(name): str(getattr(settings, name)) for name in Settings.__struct_fields__}
+    # The secrets have been read: a file that our own environment names must not stand in for an empty one.
+    ours |= {file_variable(name): "" for name in SECRETS}
     return {**ours, variable("data_dir"): str(settings.data_dir.absolute()), "OMP_NUM_THREADS": "1"}
 
 

@@ -23,6 +23,7 @@ from streams.observing.health import Health, Probe, has_share
 from streams.observing.metrics import WORKER, name_models
 from streams.observing.offsets import OffsetReader
 from streams.observing.watchdog import Heart, Watchdog, WorkerStuck, end_for_certain
+from streams.preflight import require_entry
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -103,8 +104,10 @@ async def run_worker(
         WorkerEnded: an agent or a background task ended; its cause is chained.
         WorkerStuck: there was lag and no progress.
         PortNotFree: metrics cannot be served where the settings say.
+        TopicError, StoreRefused: Kafka or Redis does not let us in, or topics are missing.
     """
     check_roles(roles, settings)
+    await require_entry(settings, roles)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

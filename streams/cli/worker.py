@@ -38,12 +38,13 @@ def worker(
         os.environ.setdefault(variable, "1")
     from streams.observing.logs import set_up_logs
     from streams.roles import assemble
+    from streams.secrets import secrets_in
     from streams.up import write_atomically
     from streams.worker import parse_roles, run_worker
 
     settings = settings_from(kafka, prefix, data_dir)
     wanted = parse_roles(roles)
-    set_up_logs(settings.log_level, settings.log_format)
+    set_up_logs(settings.log_level, settings.log_format, secrets_in(os.environ))
 
     def on_ready() -> None:
         logging.getLogger(__name__).info("ready: %s", roles)

@@ -7,11 +7,13 @@ import re
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
+
+from streams.secrets import Discreet
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Libraries that tell every rebalance and every question over HTTP.
@@ -24,10 +26,13 @@ QUIET_S = 3.0
 LogFormat = Literal["text", "json"]
 
 
-def set_up_logs(level: str, form: LogFormat) -> None:
-    """Write everything from `level` on to standard error, in this form; the state of Kafka is told by its changes."""
+def set_up_logs(level: str, form: LogFormat, secrets: Collection[str] = ()) -> None:
+    """Write everything from `level` on to standard error, in this form and without these secrets.
+
+    The state of Kafka is told by its changes.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines() if form == "json" else logging.Formatter(TEXT))
+    handler.setFormatter(Discreet(JsonLines() if form == "json" else logging.Formatter(TEXT), secrets))
     handler.addFilter(KafkaNoise())
     logging.basicConfig(level=level.upper(), handlers=[handler])
     for name in CHATTY:
