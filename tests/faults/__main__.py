@@ -1,7 +1,7 @@
 """Runs faults against a real installation and writes docs/reliability.md; exit code 1 when a promise was broken.
 
 python -m tests.faults                                   a quick look: the most telling faults, one run each, anew
-python -m tests.faults --all                             the campaign: every fault with all its seeds, goes on where it was
+python -m tests.faults --all                             the campaign: every fault, all its seeds; goes on where it was
 python -m tests.faults --fault kill-index --seeds 20     some of it
 python -m tests.faults --broken acknowledges-first --fault kill-listening      must fail
 """

@@ -56,7 +56,7 @@ def listening(expected: Expected, state: State) -> Iterator[Difference]:
             yield Difference("person", user, None, state.persons[user], twice=state.persons[user]["events_counted"])
             continue
         must = persons[user].report(user)
-        has = state.persons.get(user) or {**dict.fromkeys(must, []), "events_counted": 0}
+        has = state.persons.get(user) or {**dict.fromkeys(must, ()), "events_counted": 0}
         yield from _counted("events counted of", user, must["events_counted"], has["events_counted"])
         yield from _heard(user, must["heard"], has["heard"])
         for name in RATED:

@@ -41,7 +41,7 @@ class Mix:
     Attributes:
         duplicates: events sent once more, byte for byte.
         poison: records that can never be applied.
-        skewed: events whose clock is an hour off, half of them ahead and half behind; all others are up to a minute off.
+        skewed: events whose clock is an hour ahead or behind; all others are up to a minute off.
         grows: whether tracks come and go, or only change.
     """
 

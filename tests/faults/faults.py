@@ -64,7 +64,7 @@ class Fault:
     seeds: int = 5
     quick: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
-    mix: Mix = Mix()
+    mix: Mix = field(default_factory=Mix)
     second_worker: bool = False
     disk_mb: int = 0
 

@@ -42,12 +42,7 @@ def page(results: Results) -> str:
     """The table: of each fault the worst run, not the mean."""
     rows = [(fault, runs) for fault in FAULTS if (runs := results.of(fault))]
     days = sorted({one.on for _, runs in rows for one in runs})
-    broken = [
-        f"- {one.fault}, seed {one.seed}: {'; '.join(one.violations())}"
-        for _, runs in rows
-        for one in runs
-        if one.violations()
-    ]
+    broken = [one for _, runs in rows for one in runs if one.violations()]
     return "\n".join(
         [
             "# Reliability",
@@ -56,11 +51,13 @@ def page(results: Results) -> str:
             "",
             INTRODUCTION,
             "",
-            "| fault | seeds | sent | applied once | lost | twice | set aside | progress s | zero lag s | p99 ms before / during / after | wrong answers |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+            f"| {' | '.join(COLUMNS)} |",
+            "| --- " * len(COLUMNS) + "|",
             *(_row(fault, runs) for fault, runs in rows),
             "",
-            *(["## Runs that broke a promise", "", *broken, ""] if broken else []),
+            *(["## Runs that broke a promise", ""] if broken else []),
+            *(f"- {one.fault}, seed {one.seed}: {'; '.join(one.violations())}" for one in broken),
+            *([""] if broken else []),
             "## What is counted",
             "",
             NOTES,
@@ -68,27 +65,32 @@ def page(results: Results) -> str:
     )
 
 
+COLUMNS = ("fault", "seeds", "sent", "applied once", "lost", "twice", "set aside", "progress s", "zero lag s")
+COLUMNS += ("p99 ms before / during / after", "wrong answers")
+
 INTRODUCTION = f"""\
-While one fault strikes a real `throughbeat up`, a driver publishes numbered listening events, changes of the catalogue and
-requests at a steady rate, with duplicates, poison and wrong clocks among them. Afterwards an oracle that shares no code with the
-product replays the topics from their beginning, and every value of persons and popularity in Redis, every artist and playlist,
-every point of the index with its payload and its vector, every dead letter and every answer is compared with what it must be.
-Asked of every run: 0 lost, 0 twice, progress within {PROGRESS_WITHIN_S:g} s of the end of the fault, no wrong answer."""
+While one fault strikes a real `throughbeat up`, a driver publishes numbered listening events, changes of the catalogue
+and requests at a steady rate, with duplicates, poison and wrong clocks among them. Afterwards an oracle that shares no
+code with the product replays the topics from their beginning, and every value of persons and popularity in Redis, every
+artist and playlist, every point of the index with its payload and its vector, every dead letter and every answer is
+compared with what it must be. Asked of every run: 0 lost, 0 twice, progress within {PROGRESS_WITHIN_S:g} s of the end
+of the fault, no wrong answer."""
 
 NOTES = """\
-Each row is the worst over the seeds: counts are those of the run that lost or counted twice the most (of equals, the one that was
-behind longest), times and latencies the greatest of any run.
+Each row is the worst over the seeds: counts are those of the run that lost or counted twice the most (of equals, the
+one that was behind longest), times and latencies the greatest of any run.
 
-- *sent*: records in the topics that the workers read; each is applied once or set aside. A duplicate is applied when it has no
-  second effect.
-- *set aside*: records in the dead letters. One that is set aside and not yet acknowledged when a worker dies is set aside again;
-  by its headers it is the same letter.
-- *progress*: from the end of the fault until events, catalogue and answers all went on, the slowest of the three. A killed process
-  is a fault that ends at once; its restart is part of the time. Offsets are committed twice a second and looked at six times.
+- *sent*: records in the topics that the workers read; each is applied once or set aside. A duplicate is applied when it
+  has no second effect.
+- *set aside*: records in the dead letters. One that is set aside and not yet acknowledged when a worker dies is set
+  aside again; by its headers it is the same letter.
+- *progress*: from the end of the fault until events, catalogue and answers all went on, the slowest of the three. A
+  killed process is a fault that ends at once; its restart is part of the time. Offsets are committed twice a second and
+  looked at six times.
 - *zero lag*: from the end of the fault until nothing waited but what was sent in the last 1.5 s, under the same load.
 - *p99*: of all replies, errors as well, to requests sent before the fault, from its beginning to zero lag, and after.
-- *wrong answers*: tracks heard, disliked, of a blocked artist, withdrawn, twice in one list, or the seed itself; an `ok` before
-  what `after` names has counted."""
+- *wrong answers*: tracks heard, disliked, of a blocked artist, withdrawn, twice in one list, or the seed itself; an
+  `ok` before what `after` names has counted."""
 
 
 def _row(fault: Fault, runs: Sequence[Figures]) -> str:
