@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from recall.errors import IndexUnavailable
 from streams.errors import DeliveryStuck, StoreUnavailable
@@ -34,6 +34,8 @@ TRANSIENT = (StoreUnavailable, IndexUnavailable)
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 2.0
 # No record for so long, and a batch is applied as it is.
 LULL_S = 0.001
+# Requests taken before those taken earlier get on with their work.
+TAKEN_AT_ONCE = 256
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -141,47 +143,30 @@ class DeadLetters:
         self._tally.set_aside(refused.reason)
 
 
-async def batches(stream: Any, batch_max: int, window_s: float) -> AsyncIterator[list[Any]]:
+class Unread(Protocol):
+    """The events of a topic that nobody has taken yet."""
+
+    async def wait(self, at_most: int) -> list[Any]:
+        """What there is, in order, once there is any; nothing at the end."""
+
+    def take(self, at_most: int) -> list[Any]:
+        """What there is now, perhaps nothing."""
+
+
+async def batches(unread: Unread, batch_max: int, window_s: float) -> AsyncIterator[list[Any]]:
     """What is there, up to `batch_max` events at once, collected for `window_s` at most and while more keep coming.
 
-    A lone record waits for one `LULL_S`. Reading goes on while a batch is being applied, at most one batch ahead. Ends
-    with the stream.
+    A lone record waits for one `LULL_S`.
     """
     loop = asyncio.get_running_loop()
-    waiting: asyncio.Queue[Any] = asyncio.Queue(maxsize=batch_max)
-    reader = asyncio.ensure_future(_read(stream, waiting))
-    try:
-        while (event := await waiting.get()) is not _END:
-            batch = [event]
-            deadline_s = loop.time() + window_s
-            while len(batch) < batch_max and batch[-1] is not _END:
-                if waiting.empty():
-                    if loop.time() > deadline_s:
-                        break
-                    await asyncio.sleep(LULL_S)
-                    if waiting.empty():
-                        break
-                batch.append(waiting.get_nowait())
-            ended = batch[-1] is _END
-            yield batch[:-1] if ended else batch
-            if ended:
+    while batch := await unread.wait(batch_max):
+        deadline_s = loop.time() + window_s
+        while len(batch) < batch_max and loop.time() < deadline_s:
+            await asyncio.sleep(LULL_S)
+            if not (more := unread.take(batch_max - len(batch))):
                 break
-        await reader
-    finally:
-        reader.cancel()
-
-
-_END = object()
-
-
-async def _read(stream: Any, waiting: asyncio.Queue[Any]) -> None:
-    try:
-        async for event in stream.noack().events():
-            await waiting.put(event)
-    except Exception:
-        await waiting.put(_END)
-        raise
-    await waiting.put(_END)
+            batch += more
+        yield batch
 
 
 @dataclass(frozen=True)
@@ -208,9 +193,9 @@ class BatchDelivery(Generic[R]):
         """Where the topic's records are counted."""
         return tally_of(self.edge.spec.name)
 
-    async def run(self, stream: Any) -> None:
-        """Deliver until the stream ends. Raises whatever is neither permanent nor passing."""
-        async for events in batches(stream, self.batch_max, self.window_s):
+    async def run(self, unread: Unread) -> None:
+        """Deliver until there is no more. Raises whatever is neither permanent nor passing."""
+        async for events in batches(unread, self.batch_max, self.window_s):
             with self.tally.batch.time(), self.tally.patience():
                 await self.deliver(events)
             for event in events:
@@ -287,8 +272,8 @@ class ConcurrentDelivery:
     shed: Callable[[Any], Awaitable[None]]
     most: int
 
-    async def run(self, stream: Any) -> None:
-        """Deliver until the stream ends. Raises what `handle` raises."""
+    async def run(self, unread: Unread) -> None:
+        """Deliver until there is no more. Raises what `handle` raises."""
         arrived: deque[Waiting] = deque()
         working = 0
 
@@ -301,9 +286,10 @@ class ConcurrentDelivery:
                 arrived.popleft().event.ack()
 
         async with asyncio.TaskGroup() as tasks:
-            async for event in stream.noack().events():
-                one = Waiting(event)
-                arrived.append(one)
-                step = self.handle if working < self.most else self.shed
-                working += 1
-                tasks.create_task(work(one, step))
+            while events := await unread.wait(TAKEN_AT_ONCE):
+                for event in events:
+                    one = Waiting(event)
+                    arrived.append(one)
+                    step = self.handle if working < self.most else self.shed
+                    working += 1
+                    tasks.create_task(work(one, step))

@@ -1,8 +1,8 @@
 """Faust's Kafka transport without its cost per record.
 
 Faust 0.15.3 delivers each record in four tasks and its stream takes one record a turn of the event loop: some 70 us of
-a core a record. Here a record that finds room is delivered without a task. What follows from a record (positions, gaps,
-rebalances, pauses, commits) stays Faust's own.
+a core a record. Here a record that finds room is delivered without a task, and an agent takes all that is there at
+once: some 20 us. What follows from a record (positions, gaps, rebalances, pauses, commits) stays Faust's own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Generator
 from inspect import iscoroutine
+from time import monotonic
 from types import coroutine
 from typing import Any
 
@@ -80,3 +81,44 @@ def _resumed(step: Any, waits_for: Any) -> Generator[Any, Any, Any]:
     # The first step was taken outside of a task: its future is handed to the task that takes the others.
     yield waits_for
     return (yield from step)
+
+
+class Arrivals:
+    """An agent's unread events, taken straight from the buffer that the consumer fills, for acknowledging by hand.
+
+    What was fetched before a rebalance is left alone, and comes again to whoever has its partition then. (Faust's own
+    stream acknowledges it unread.)
+    """
+
+    def __init__(self, stream: Any) -> None:
+        """`stream` is what Faust hands to an agent; it must not be iterated as well."""
+        self._app = stream.app
+        self._buffer = stream.channel.queue
+
+    async def wait(self, at_most: int) -> list[Any]:
+        """What is unread, in order, once there is any. Raises what the channel was told to throw."""
+        while not (events := self.take(at_most)):
+            event = await self._buffer.get()
+            if self._begin([event]):
+                return [event, *self.take(at_most - 1)]
+        return events
+
+    def take(self, at_most: int) -> list[Any]:
+        """What is unread now, perhaps nothing."""
+        buffer = self._buffer
+        # The buffer ends its partitions' pauses as it is emptied, so each event leaves by its front door.
+        return self._begin([buffer.get_nowait() for _ in range(min(at_most, buffer.qsize()))])
+
+    def _begin(self, events: list[Any]) -> list[Any]:
+        """Those that are still this worker's, noted as begun; the others come again, to whoever has their partition."""
+        app = self._app
+        if not app.flow_control.is_active():
+            return []
+        current = [event for event in events if event.message.generation_id == app.consumer_generation_id]
+        for event in current:
+            event.message.tracked = True
+            app.consumer.track_message(event.message)
+        # Faust's watchdog takes a partition that has no time here for stuck, and says so.
+        now_s = monotonic()
+        app.monitor.stream_inbound_time.update({event.message.tp: now_s for event in current})
+        return current

@@ -11,7 +11,7 @@ import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal
@@ -31,6 +31,8 @@ Role = Literal["catalogue", "listening", "recommendations"]
 ROLES: tuple[Role, ...] = ("catalogue", "listening", "recommendations")
 # Both hold the embedded index, which has one owner.
 INDEX_ROLES: frozenset[Role] = frozenset({"catalogue", "recommendations"})
+# How long a worker that ends tries to tell how far it came.
+COMMIT_S = 3.0
 
 
 # A part that does not stop in that time does not keep the worker from leaving.
@@ -127,8 +129,8 @@ async def run_worker(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            stops = [asyncio.create_task(app.stop()) for app in parts.apps]
-            await asyncio.wait(stops, timeout=STOP_WITHIN_S)
+            leaves = [asyncio.create_task(_leave(app)) for app in parts.apps]
+            await asyncio.wait(leaves, timeout=STOP_WITHIN_S)
 
 
 def _observed(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Health:
@@ -179,6 +181,13 @@ async def _crashed(app: Any) -> None:
     while not app.crashed:  # noqa: ASYNC110 - Faust has no public event for it
         await asyncio.sleep(0.05)
     raise WorkerEnded(f"{app.conf.id} ended: {app.crash_reason!r}") from app.crash_reason
+
+
+async def _leave(app: Any) -> None:
+    # Faust's own stop often ends before what was acknowledged last is committed: it would only be done again.
+    with suppress(Exception):
+        await asyncio.wait_for(app.commit(None), COMMIT_S)
+    await app.stop()
 
 
 async def _keep(step: Callable[[], Awaitable[None]]) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,22 +36,26 @@ class Event:
         self.acks.append(self.message.offset)
 
 
-class Stream:
-    """Events in order; `None` waits for the loop to do something else."""
+class Unread:
+    """Events in order; `None` waits for the loop to do something else, and an exception is raised."""
 
     def __init__(self, events: Sequence[Any]) -> None:
-        self._events = events
+        self._left = list(events)
 
-    def noack(self) -> Stream:
-        return self
+    async def wait(self, at_most: int) -> list[Any]:
+        if self._left and self._left[0] is None:
+            self._left.pop(0)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        if self._left and isinstance(self._left[0], Exception):
+            raise self._left.pop(0)
+        return self.take(at_most)
 
-    async def events(self) -> AsyncIterator[Any]:
-        for event in self._events:
-            if event is None:
-                for _ in range(20):
-                    await asyncio.sleep(0)
-            else:
-                yield event
+    def take(self, at_most: int) -> list[Any]:
+        taken = []
+        while self._left and len(taken) < at_most and not isinstance(self._left[0], Exception | None):
+            taken.append(self._left.pop(0))
+        return taken
 
 
 def events(count: int, acks: list[int]) -> list[Event]:
@@ -59,32 +63,42 @@ def events(count: int, acks: list[int]) -> list[Event]:
 
 
 async def test_batches_hold_all_events_in_order_and_no_more_than_asked() -> None:
-    found = [batch async for batch in batches(Stream(range(25)), 10, 1.0)]
+    found = [batch async for batch in batches(Unread(range(25)), 10, 1.0)]
     assert [one for batch in found for one in batch] == list(range(25))
     assert max(map(len, found)) <= 10
 
 
-async def test_lone_event_is_a_batch_of_one() -> None:
-    class Lasting(Stream):
-        async def events(self) -> AsyncIterator[Any]:
-            yield 7
-            await asyncio.Event().wait()
+async def test_lone_event_is_a_batch_of_one_and_waits_for_no_others() -> None:
+    class Lasting(Unread):
+        async def wait(self, at_most: int) -> list[Any]:
+            if not self._left:
+                await asyncio.Event().wait()
+            return self.take(at_most)
 
     async with asyncio.timeout(5):
-        async for batch in batches(Lasting([]), 100, 10.0):
+        async for batch in batches(Lasting([7]), 100, 10.0):
             assert batch == [7]
             break
 
 
-async def test_failure_of_the_stream_is_raised_after_what_came_before_it() -> None:
-    class Broken(Stream):
-        async def events(self) -> AsyncIterator[Any]:
-            yield 1
-            raise RuntimeError("lost")
+async def test_batch_is_closed_when_its_window_ends_though_more_keep_coming() -> None:
+    class Endless(Unread):
+        async def wait(self, at_most: int) -> list[Any]:
+            return [0]
 
+        def take(self, at_most: int) -> list[Any]:
+            return [0]
+
+    async with asyncio.timeout(5):
+        async for batch in batches(Endless([]), 10**9, 0.02):
+            assert len(batch) < 10**6
+            break
+
+
+async def test_failure_of_the_reading_is_raised_after_what_came_before_it() -> None:
     found = []
     with pytest.raises(RuntimeError, match="lost"):
-        async for batch in batches(Broken([]), 10, 0.0):
+        async for batch in batches(Unread([1, RuntimeError("lost")]), 10, 0.0):
             found += batch
     assert found == [1]
 
@@ -116,7 +130,7 @@ async def test_batch_without_its_bad_records_is_applied_and_all_are_acknowledged
         assert batch[0].timestamp_ms == 1500
         return [Refusal(2, RecordRefused("odd", "not this"))]
 
-    await delivery(apply, kept).run(Stream(good))
+    await delivery(apply, kept).run(Unread(good))
     assert applied == [0, 2, 3]
     assert acks == [0, 1, 2, 3]
     assert [(topic, headers["dead_reason"]) for topic, _, headers in kept.letters] == [
@@ -151,7 +165,7 @@ async def test_records_are_counted_by_what_became_of_them() -> None:
     before = counts()
     some = events(5, [])
     some[4].message.value = b"{"
-    await delivery(apply, Kept()).run(Stream(some))
+    await delivery(apply, Kept()).run(Unread(some))
     assert [now - then for now, then in zip(counts(), before, strict=True)] == [3, 2, 1, 1, 1, 1]
     assert trying == [False, True]
     assert not tally_of("catalog.artists").retrying
@@ -164,7 +178,7 @@ async def test_nothing_is_acknowledged_of_a_batch_that_raises() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await delivery(apply, Kept()).run(Stream(events(3, acks)))
+        await delivery(apply, Kept()).run(Unread(events(3, acks)))
     assert acks == []
 
 
@@ -177,7 +191,7 @@ async def test_who_waits_for_offsets_is_told_of_those_set_aside() -> None:
     async def passed_over(partition: int, offset: int) -> None:
         told.append((partition, offset))
 
-    await delivery(None, Kept(), passed_over=passed_over).run(Stream(bad))
+    await delivery(None, Kept(), passed_over=passed_over).run(Unread(bad))
     assert told[-1] == (0, 2)
 
 
@@ -214,7 +228,7 @@ async def test_events_are_acknowledged_in_their_order_though_done_in_another() -
     async def shed(event: Event) -> None:
         raise AssertionError("nothing to shed")
 
-    running = asyncio.create_task(ConcurrentDelivery(handle, shed, 8).run(Stream(given)))
+    running = asyncio.create_task(ConcurrentDelivery(handle, shed, 8).run(Unread(given)))
     for at in (2, 1):
         gates[at].set()
         while at not in order:
@@ -239,7 +253,7 @@ async def test_what_comes_beyond_the_bound_is_shed_and_still_acknowledged_in_ord
         turned_away.append(event.message.offset)
 
     given = [*events(5, acks), None]
-    running = asyncio.create_task(ConcurrentDelivery(handle, shed, 3).run(Stream(given)))
+    running = asyncio.create_task(ConcurrentDelivery(handle, shed, 3).run(Unread(given)))
     while len(turned_away) < 2:
         await asyncio.sleep(0)
     assert acks == []
@@ -257,6 +271,6 @@ async def test_handler_that_raises_ends_the_delivery_without_its_acknowledgement
             raise ZeroDivisionError
 
     with pytest.raises(ExceptionGroup):
-        await ConcurrentDelivery(handle, handle, 8).run(Stream(events(3, acks)))
+        await ConcurrentDelivery(handle, handle, 8).run(Unread(events(3, acks)))
     assert 1 not in acks
     assert 2 not in acks
