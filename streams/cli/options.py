@@ -44,6 +44,7 @@ ROOTS = (
     ("streams.errors", "StreamError"),
     ("streams.embedded.errors", "EmbeddedError"),
     ("kafka.errors", "KafkaError"),
+    ("aiokafka.errors", "KafkaError"),
 )
 
 
