@@ -6,7 +6,6 @@ bulk load of the catalogue never holds up requests that share its process.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ import faust
 from faust.auth import SASLCredentials, SSLCredentials
 from mode import CrashingSupervisor
 
+from streams.connections import connection_of
 from streams.settings import Settings
 from streams.transport import Arrivals, QuickTransport
 from topics.specs import TopicSpec, full_name
@@ -79,11 +79,9 @@ def add_agent(app: Any, spec: TopicSpec, prefix: str, body: Callable[[Arrivals],
 
 
 def _credentials(settings: Settings) -> Any:
-    protocol = settings.kafka_security_protocol
-    context = None
-    if protocol in ("SSL", "SASL_SSL"):
-        context = ssl.create_default_context(cafile=settings.kafka_ca_file or None)
-    if protocol.startswith("SASL"):
+    security = connection_of(settings).security()
+    context = security.get("ssl_context")
+    if "sasl_mechanism" in security:
         return SASLCredentials(
             username=settings.kafka_username,
             password=settings.kafka_password,

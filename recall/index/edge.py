@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from qdrant_edge import (
-    CountRequest,
     Direction,
     EdgeShard,
     OrderBy,
@@ -29,6 +28,7 @@ from qdrant_edge import (
 
 from recall.errors import IndexUnavailable
 from recall.index.filters import edge_filter
+from recall.index.kept import Kept
 from recall.index.optimise import optimise_copy
 from recall.index.points import (
     Version,
@@ -51,9 +51,6 @@ from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
 # Points written, or read, in one call: one to four milliseconds.
 _WRITTEN_AT_ONCE = 64
 _READ_AT_ONCE = 256
-# Tracks kept as they were read, some 2.5 kB each: an answer asks for ids and finds most of their tracks here.
-_KEPT_MAX = 40_000
-_ORDERS_MAX = 5_000
 
 _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
@@ -71,10 +68,8 @@ class EdgeIndex:
         # Writes since the shard was copied to be optimised; `None` while no copy is.
         self._since_copy: list[UpdateOperation] | None = None
         self._unflushed = False
-        # Point -> what the shard holds of it; whoever writes a point takes it out, and all writes pass through here.
-        self._kept: dict[int, IndexedTrack] = {}
-        # The same questions come again and again; any write may change an answer.
-        self._greatest_kept: dict[tuple[str, int, TrackFilter], list[CataloguedTrack]] = {}
+        # Queries ask for ids, and most of their tracks are here. Nobody else writes.
+        self._kept = Kept()
 
     @classmethod
     def open(cls, path: Path, *, dimensions: Mapping[str, int]) -> EdgeIndex:
@@ -115,9 +110,7 @@ class EdgeIndex:
             self._update(UpdateOperation.upsert_points(points), versions)
 
     def _update(self, operation: UpdateOperation, points: Iterable[int]) -> None:
-        for number in points:
-            self._kept.pop(number, None)
-        self._greatest_kept.clear()
+        self._kept.forget(points)
         self._shard_call(self._shard.update, operation)
         self._unflushed = True
         if self._since_copy is not None:
@@ -146,19 +139,14 @@ class EdgeIndex:
 
     def _read(self, points: Sequence[int]) -> list[IndexedTrack]:
         """What the shard holds of these points, in their order; those that it does not hold are left out."""
-        kept = {number: one for number in points if (one := self._kept.get(number)) is not None}
+        kept = self._kept.tracks(points)
         missing = [number for number in points if number not in kept]
         if missing:
             records = self._shard_call(lambda ids: self._shard.retrieve(ids, [DOC], True), _texts(missing))
             read = {_number(one.id): IndexedTrack(track_of(one.payload), _vectors(one.vector)) for one in records}
-            self._keep(read)
+            self._kept.keep(read)
             kept |= read
         return [kept[number] for number in points if number in kept]
-
-    def _keep(self, read: Mapping[int, IndexedTrack]) -> None:
-        self._kept.update(read)
-        while len(self._kept) > _KEPT_MAX:
-            del self._kept[next(iter(self._kept))]
 
     async def nearest(
         self,
@@ -193,15 +181,14 @@ class EdgeIndex:
         if limit <= 0:
             return []
         asked = field, limit, where
-        if asked not in self._greatest_kept:
+        tracks = self._kept.order(asked)
+        if tracks is None:
             request = QueryRequest(limit, query=OrderBy(field, Direction.Desc), filter=edge_filter(where))
             points = [_number(point.id) for point in self._shard_call(self._shard.query, request)]
-            tracks = [one.track for one in self._read(points)]
-            tracks.sort(key=lambda track: (-(getattr(track, field) or 0), track.track_id))
-            if len(self._greatest_kept) >= _ORDERS_MAX:
-                self._greatest_kept.clear()
-            self._greatest_kept[asked] = tracks
-        return list(self._greatest_kept[asked])
+            found = [one.track for one in self._read(points)]
+            tracks = sorted(found, key=lambda track: (-(getattr(track, field) or 0), track.track_id))
+            self._kept.keep_order(asked, tracks)
+        return list(tracks)
 
     async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, in no stated order."""
@@ -219,7 +206,8 @@ class EdgeIndex:
 
     async def count(self) -> int:
         """How many tracks are indexed."""
-        return self._shard_call(self._shard.count, CountRequest(exact=True))
+        # An exact count looks at every point: 5 ms at 100,000, for the same number.
+        return int(self._shard_call(lambda _: self._shard.info(), None).points_count)
 
     async def flush(self) -> None:
         """Force what was written to disk, so that a power loss keeps it."""

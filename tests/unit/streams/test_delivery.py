@@ -10,9 +10,10 @@ import pytest
 from recall.errors import IndexUnavailable
 from streams.delivery import BatchDelivery, ConcurrentDelivery, DeadLetters, Edge, Received, Refusal, batches, retried
 from streams.errors import DeliveryStuck, StoreUnavailable
+from streams.observing.metrics import REGISTRY, tally_of
 from topics.errors import RecordRefused
 from topics.records import Artist
-from topics.specs import CATALOG_ARTISTS
+from topics.specs import CATALOG_ARTISTS, dead_letters_of
 
 
 @dataclass
@@ -138,6 +139,38 @@ async def test_batch_without_its_bad_records_is_applied_and_all_are_acknowledged
     ]
 
 
+async def test_records_are_counted_by_what_became_of_them() -> None:
+    left: list[Exception] = [StoreUnavailable("away")]
+    trying: list[bool] = []
+
+    async def apply(batch: Sequence[Received[Artist]]) -> Sequence[Refusal]:
+        trying.append(tally_of("catalog.artists").retrying)
+        if left:
+            raise left.pop()
+        return [Refusal(0, RecordRefused("odd", "not this"))]
+
+    def counted(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"throughbeat_{name}", {"topic": "catalog.artists", **labels}) or 0.0
+
+    def counts() -> list[float]:
+        return [
+            counted("records_total", outcome="applied"),
+            counted("records_total", outcome="set_aside"),
+            counted("dead_letters_total", reason="odd"),
+            counted("dead_letters_total", reason="undecodable"),
+            counted("retries_total"),
+            counted("batch_seconds_count"),
+        ]
+
+    before = counts()
+    some = events(5, [])
+    some[4].message.value = b"{"
+    await delivery(apply, Kept()).run(Unread(some))
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [3, 2, 1, 1, 1, 1]
+    assert trying == [False, True]
+    assert not tally_of("catalog.artists").retrying
+
+
 async def test_nothing_is_acknowledged_of_a_batch_that_raises() -> None:
     acks: list[int] = []
 
@@ -241,3 +274,36 @@ async def test_handler_that_raises_ends_the_delivery_without_its_acknowledgement
         await ConcurrentDelivery(handle, handle, 8).run(Unread(events(3, acks)))
     assert 1 not in acks
     assert 2 not in acks
+
+
+async def set_aside(message: Message) -> tuple[bytes | None, bytes | None, dict[str, bytes]]:
+    """What a dead letter holds of a message."""
+    sent: list[Any] = []
+
+    async def produce(*record: Any) -> None:
+        sent.append(record)
+
+    await DeadLetters(produce, CATALOG_ARTISTS, "").set_aside(message, RecordRefused("too_large", "x" * 5_000))
+    ((topic, key, value, partition, headers),) = sent
+    assert (topic, partition) == ("catalog.artists.dead", None)
+    return key, value, dict(headers)
+
+
+@pytest.mark.parametrize("key", [b"k" * 900_000, None])
+async def test_record_that_fits_into_a_dead_letter_is_kept_whole_and_a_larger_one_by_its_beginning(
+    key: bytes | None,
+) -> None:
+    most = 1_900_000 - len(key or b"") - len("trace") * 4 - 3
+    whole = await set_aside(Message(b"v" * most, key, headers=[("trace", b"abc")]))
+    assert (whole[0], whole[1], whole[2]["trace"]) == (key, b"v" * most, b"abc")
+    assert "dead_cut_from" not in whole[2]
+    cut = await set_aside(Message(b"v" * (most + 1), key, headers=[("trace", b"abc")]))
+    assert cut[0] == (key and b"k" * 65_536)
+    assert cut[1] == b"v" * min(most + 1, 1_048_576)
+    assert (cut[2]["dead_cut_from"], "trace" in cut[2]) == (b"1900001", False)
+
+
+async def test_largest_dead_letter_fits_into_its_topic_with_its_reason() -> None:
+    key, value, headers = await set_aside(Message(b"v" * 1_900_000, None))
+    size = len(key or b"") + len(value or b"") + sum(len(name) + len(one) + 20 for name, one in headers.items())
+    assert size + 200 < dead_letters_of(CATALOG_ARTISTS).max_message_bytes
