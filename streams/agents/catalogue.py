@@ -125,8 +125,9 @@ class CatalogueEffects:
         """The tracks with their acoustic vectors; those whose features are unknown without one."""
         known = [track for track in tracks if track.features and self._embedder.can_embed(track.features)]
         vectors = self._embedder.embed([track.features for track in known if track.features]) if known else ()
-        by_id = {track.track_id: {ACOUSTIC: vector} for track, vector in zip(known, vectors, strict=True)}
-        return [IndexedTrack(track, by_id.get(track.track_id, {})) for track in tracks]
+        # By place and not by id: several records of one track may be among them.
+        found = {id(track): {ACOUSTIC: vector} for track, vector in zip(known, vectors, strict=True)}
+        return [IndexedTrack(track, found.get(id(track), {})) for track in tracks]
 
 
 S = TypeVar("S", Track, Artist, Playlist)

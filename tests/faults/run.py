@@ -146,7 +146,7 @@ def _strike(fault: Fault, scene: Scene, opened: ExitStack, tell: Tell) -> tuple[
     scene.load.fill()
     watch.start()
     opened.callback(watch.stop)
-    _wait_for_no_lag(watch, scene.load)
+    _no_lag(watch, scene.load, time.time())
     if fault.second_worker:
         opened.enter_context(scene.here.second_listening_worker())
     scene.load.start()
@@ -155,36 +155,45 @@ def _strike(fault: Fault, scene: Scene, opened: ExitStack, tell: Tell) -> tuple[
     began_s = time.time()
     ended_s = fault.strike(scene)
     tell("recovering")
-    zero_s = _zero_lag(watch, scene.load, ended_s)
+    zero_s = _recovered(watch, scene.load, ended_s)
     time.sleep(AFTER_S)
     scene.load.stop()
-    _wait_for_no_lag(watch, scene.load)
+    _no_lag(watch, scene.load, time.time())
     return began_s, ended_s, zero_s, watch
 
 
-def _zero_lag(watch: Watch, load: Load, since_s: float) -> float | None:
+def _recovered(watch: Watch, load: Load, since_s: float) -> float | None:
+    """When nothing waited any more and answers came; `None` for not in time."""
+    no_lag_s = _no_lag(watch, load, since_s)
     deadline = time.time() + RECOVERED_WITHIN_S
     while time.time() < deadline:
-        samples = watch.samples
-        if samples and samples[-1].when_s > since_s and lag(samples[-1], list(load.acknowledged)) == 0:
-            return samples[-1].when_s
+        if (answered_s := _first_good(load.asked, since_s)) is not None:
+            return None if no_lag_s is None else max(no_lag_s, answered_s)
         time.sleep(0.05)
     return None
 
 
-def _wait_for_no_lag(watch: Watch, load: Load) -> None:
-    """Returns when all is applied, or will not be."""
-    since_s = time.time() + 2
-    _zero_lag(watch, load, since_s)
+def _no_lag(watch: Watch, load: Load, since_s: float) -> float | None:
+    deadline = time.time() + RECOVERED_WITHIN_S
+    while time.time() < deadline:
+        sample = watch.samples[-1] if watch.samples else None
+        if sample and sample.when_s > since_s and lag(sample, list(load.acknowledged), since_s) == 0:
+            return sample.when_s
+        time.sleep(0.05)
+    return None
 
 
 def _progress_s(watch: Watch, asked: Mapping[str, Asked], ended_s: float) -> float | None:
     """Until the slowest of events, catalogue and answers goes on."""
     found = [first_progress_s(watch.samples, topic, ended_s) for topic in ("listening.events", "catalog.tracks")]
-    good = [one.answered_s for one in asked.values() if one.sent_s > ended_s and one.status in answers.GOOD]
-    found.append(min((at for at in good if at is not None), default=float("inf")) - ended_s)
-    slowest = max((float("inf") if one is None else one) for one in found)
-    return None if slowest == float("inf") else round(slowest, 2)
+    answered_s = _first_good(asked, ended_s)
+    found.append(None if answered_s is None else answered_s - ended_s)
+    return None if None in found else round(max(one for one in found if one is not None), 2)
+
+
+def _first_good(asked: Mapping[str, Asked], since_s: float) -> float | None:
+    good = (one for one in list(asked.values()) if one.sent_s > since_s and one.status in answers.GOOD)
+    return min((one.answered_s for one in good if one.answered_s is not None), default=None)
 
 
 def _p99s(asked: Mapping[str, Asked], began_s: float, zero_s: float) -> tuple[float | None, float | None, float | None]:

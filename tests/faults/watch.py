@@ -74,9 +74,9 @@ def committed(admin: Any) -> dict[tuple[str, int], int]:
     return found
 
 
-def lag(sample: Sample, acknowledged: Sequence[Acknowledged]) -> int:
-    """Records of at least `SHOWN_AFTER_S` ago that were not done with then."""
-    sent = ends(acknowledged, sample.when_s - SHOWN_AFTER_S)
+def lag(sample: Sample, acknowledged: Sequence[Acknowledged], since_s: float) -> int:
+    """Records of before `since_s`, or of at least `SHOWN_AFTER_S` ago, that were not done with then."""
+    sent = ends(acknowledged, max(since_s, sample.when_s - SHOWN_AFTER_S))
     return sum(max(0, end - sample.committed.get(place, 0)) for place, end in sent.items())
 
 

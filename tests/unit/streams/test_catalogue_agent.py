@@ -151,3 +151,13 @@ async def test_genres_that_come_while_a_batch_is_stored_do_not_bring_back_what_w
     final = track(title="New", genres=("late",), artists=(ArtistRef(artist_id="a"),), updated_at_ms=7)
     await CatalogueEffects(index, store, Embedder()).apply_tracks([received(replaced), received(final)])
     assert (index.stored["t"].track.title, index.stored["t"].track.genres) == ("New", ("late",))
+
+
+async def test_each_record_of_a_batch_has_its_own_vector() -> None:
+    index = BruteIndex()
+    silent = track(title="Silent", features=None)
+    sound, older = track(title="Sound", updated_at_ms=9), track(title="Older", updated_at_ms=4)
+    for batch, expected in (([sound, silent], "Silent"), ([silent, sound, older], "Sound"), ([sound, older], "Sound")):
+        await CatalogueEffects(index, Store(), Embedder()).apply_tracks([received(one) for one in batch])
+        stored = index.stored.pop("t")
+        assert (stored.track.title, bool(stored.vectors)) == (expected, expected == "Sound")
