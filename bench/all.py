@@ -104,7 +104,7 @@ each reads its tracks from the shard, later ones find most of them in the worker
 Client, broker, stores and workers share the machine's cores, so the client's own work is in every figure. A skip is
 asked for with `after`, so its time holds two trips through Kafka and the write in Redis.
 
-Where a figure above misses what was asked (the import, an open loop of 100 requests/s, the median of a request), look at
+Where a figure above misses what was asked (import, open loop of 100 requests/s, median of a request), look at
 its `load_before` and its spread first: two shared cores, on which client, broker, stores and workers take 1.3 cores at
 100 requests/s, leave nothing for a neighbour. What stands in the way beyond that: the index is used by one thread, an
 answer costs it 2 to 3 ms when its tracks are in memory and 3 to 6 when they are read from the shard, and as much again
