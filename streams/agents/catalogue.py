@@ -15,7 +15,7 @@ from recall.index.protocol import TrackFilter, TrackIndex
 from recall.query import first_day
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack
 from streams.delivery import Received, Refusal
-from topics.records import Artist, Features, Playlist, Track
+from topics.records import Artist, Playlist, Track
 
 # Tracks whose genres follow one micro-batch of artists' records.
 REFRESHED_MAX = 100_000
@@ -25,12 +25,12 @@ NEWS_DAYS = 60
 
 
 class Embedder(Protocol):
-    """Turns audio features into vectors."""
+    """Turns tracks into vectors; it takes what it needs of each."""
 
-    def can_embed(self, features: Features) -> bool:
+    def can_embed(self, track: CataloguedTrack) -> bool:
         """Whether enough is known."""
 
-    def embed(self, features: Sequence[Features]) -> NDArray[np.float32]:
+    def embed(self, tracks: Sequence[CataloguedTrack]) -> NDArray[np.float32]:
         """(B, 64) float32, each row of L2 norm 1."""
 
 
@@ -122,9 +122,9 @@ class CatalogueEffects:
         return await self._store.artists(sorted(ids)) if ids else {}
 
     def _with_vectors(self, tracks: Sequence[CataloguedTrack]) -> list[IndexedTrack]:
-        """The tracks with their acoustic vectors; those whose features are unknown without one."""
-        known = [track for track in tracks if track.features and self._embedder.can_embed(track.features)]
-        vectors = self._embedder.embed([track.features for track in known if track.features]) if known else ()
+        """The tracks with their acoustic vectors; those of whose sound too little is known without one."""
+        known = [track for track in tracks if self._embedder.can_embed(track)]
+        vectors = self._embedder.embed(known) if known else ()
         by_id = {track.track_id: {ACOUSTIC: vector} for track, vector in zip(known, vectors, strict=True)}
         return [IndexedTrack(track, by_id.get(track.track_id, {})) for track in tracks]
 

@@ -93,7 +93,7 @@ def library() -> list[Track]:
     """Well-known tracks of one genre of the sample, each by another artist, the most popular first."""
     from streams.catalogue import sample_tracks
     from streams.importing.tracks import open_tracks
-    from streams.training import records_of
+    from streams.labelled import records_of
     from topics.records import Track
 
     fitting = [

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from recall.tracks import CataloguedTrack
 from streams.agents.catalogue import NEWS_MAX, CatalogueEffects, final_states
 from streams.delivery import Received
 from tests.brute_index import BruteIndex
@@ -14,11 +15,11 @@ NOW = 1_790_000_000_000  # 2026-09-21
 
 
 class Embedder:
-    def can_embed(self, features: Features) -> bool:
-        return features.energy is not None
+    def can_embed(self, track: CataloguedTrack) -> bool:
+        return track.features is not None and track.features.energy is not None
 
-    def embed(self, features: Sequence[Features]) -> NDArray[np.float32]:
-        vectors = np.zeros((len(features), 64), np.float32)
+    def embed(self, tracks: Sequence[CataloguedTrack]) -> NDArray[np.float32]:
+        vectors = np.zeros((len(tracks), 64), np.float32)
         vectors[:, 0] = 1
         return vectors
 
