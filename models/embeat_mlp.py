@@ -122,8 +122,13 @@ class Network(nn.Module):
             FeatureShapeError: a column count differs from the inputs.
         """
         self.check_columns(discrete, acoustic)
+        return nn.functional.normalize(self.direction(discrete, acoustic), dim=1)
+
+    def direction(self, discrete: Tensor, acoustic: Tensor) -> Tensor:
+        """(B, 64) where each track lies, before its length becomes 1."""
         both = torch.cat([self.acoustic_tower(acoustic), self.discrete_half(discrete)], dim=1)
-        return nn.functional.normalize(self.backbone(both), dim=1)
+        direction: Tensor = self.backbone(both)
+        return direction
 
     def discrete_half(self, discrete: Tensor) -> Tensor:
         """(B, tower_width) what the discrete tower says."""

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.contrastive import VIEWS, Examples, Training, forget_unseen, info_nce, train, with_gaps
+from models.contrastive import VIEWS, Examples, Training, centre, forget_unseen, info_nce, train, with_gaps
 from models.embeat_mlp import Config, EmbeatMLP, Network
 from models.errors import CheckpointMismatch, TooFewTracks
 from models.features import Sound
@@ -238,6 +238,22 @@ def test_a_discrete_value_that_training_saw_keeps_its_row() -> None:
     for table, old, kept in zip(network.tables, before, seen, strict=True):
         for row, values in enumerate(table.weight):
             assert torch.equal(values, old[row if row in kept else 0])
+
+
+def test_the_vectors_of_what_was_trained_on_point_to_all_sides() -> None:
+    known = examples(200)
+    network = train(known, quick(), SMALL)
+    vectors = EmbeatMLP(network, "trained").embed(known.tracks)
+    assert np.linalg.norm(vectors.mean(axis=0)) < 0.2
+
+
+def test_centring_takes_the_mean_from_every_direction_and_nothing_else() -> None:
+    discrete, acoustic = (torch.from_numpy(one) for one in RICH.arrays(loud_and_quiet(50)))
+    network = Network(SMALL).eval()
+    with torch.no_grad():
+        before = network.direction(discrete, acoustic)
+        centre(network, discrete, acoustic, chunk=7)
+        np.testing.assert_allclose(network.direction(discrete, acoustic), before - before.mean(dim=0), atol=1e-6)
 
 
 class Stopped(Exception):
