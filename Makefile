@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check fix bench lock clean
+.PHONY: help setup demo up test check fix bench faults lock clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ fix: $(DONE) ## mend what ruff can mend
 
 bench: $(DONE) ## the figures of docs/benchmarks.md, on this machine
 	$(BIN)/python -m bench.all
+
+faults: $(DONE) ## a quick look at what happens when parts die; FAULTS=--all runs the campaign of docs/reliability.md
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 lock: ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra dev pyproject.toml -o requirements.lock

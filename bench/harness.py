@@ -32,6 +32,8 @@ PROCESSES = {
     "--roles catalogue,": "worker-index",
     "--roles listening": "worker-listening",
 }
+# Before anything of our own runs.
+LOAD_BEFORE = os.getloadavg()[0]
 # Fewer values have no tails worth a figure.
 TAILS_FROM = 20
 DATA = Path(os.environ.get("THROUGHBEAT_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -122,7 +124,7 @@ def machine() -> dict[str, object]:
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "processor": platform.processor() or platform.machine(),
         "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 2),
+        "load_before": round(LOAD_BEFORE, 2),
     }
 
 

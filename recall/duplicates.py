@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import TypeVar
 
@@ -28,7 +29,12 @@ def recording_key(track: CataloguedTrack) -> tuple[str, str]:
     """What all releases of one recording have in common: the title without its edition, and the first artist."""
     first = track.artists[0] if track.artists else None
     artist = (first.name or first.artist_id or "") if first else ""
-    return title_key(_EDITION.sub("", track.title)), title_key(artist)
+    return _work_key(track.title), title_key(artist)
+
+
+@lru_cache(50_000)
+def _work_key(title: str) -> str:
+    return title_key(_EDITION.sub("", title))
 
 
 def same_length(one: CataloguedTrack, other: CataloguedTrack) -> bool:
@@ -60,7 +66,7 @@ class Recordings:
         return True
 
 
-def one_release_each(candidates: Sequence[T], most: int, already: Sequence[CataloguedTrack] = ()) -> list[T]:
+def one_release_each(candidates: Iterable[T], most: int, already: Sequence[CataloguedTrack] = ()) -> list[T]:
     """The first `most` candidates without further releases of a recording; none of those `already` there."""
     recordings = Recordings()
     for track in already:

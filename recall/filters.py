@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -13,6 +13,7 @@ from recall.tracks import CataloguedTrack
 from topics.records import Features, Filters, RecommendationRequest
 
 DAY_MS = 86_400_000
+NO_FILTERS = Filters()
 
 
 class HasTrack(Protocol):
@@ -38,18 +39,15 @@ class Forbidden:
 
     def reason(self, track: CataloguedTrack) -> str | None:
         """Why the track may not come, or `None`."""
-        return next(self._reasons(track), None)
-
-    def _reasons(self, track: CataloguedTrack) -> Iterator[str]:
         if track.track_id in self.track_ids:
-            yield "excluded"
+            return "excluded"
         if track.track_id in self.dislikes:
-            yield "disliked"
-        if not self.blocked_artists.isdisjoint(track.artist_ids):
-            yield "blocked_artist"
+            return "disliked"
+        if self.blocked_artists and not self.blocked_artists.isdisjoint(track.artist_ids):
+            return "blocked_artist"
         if track.track_id in self.heard:
-            yield "heard"
-        yield from unwanted(track, self.filters)
+            return "heard"
+        return None if self.filters == NO_FILTERS else next(unwanted(track, self.filters), None)
 
 
 def forbidden(request: RecommendationRequest, person: Person, seed_ids: AbstractSet[str], *, now_ms: int) -> Forbidden:
@@ -72,17 +70,9 @@ def heard_since(person: Person, days: float | None, *, now_ms: int) -> AbstractS
     return {track_id for track_id, at_ms in person.heard.items() if at_ms > since_ms}
 
 
-def split(candidates: Sequence[T], rules: Forbidden) -> tuple[list[T], list[tuple[T, str]]]:
-    """Those kept, in their order, and those removed, with the reason."""
-    kept: list[T] = []
-    removed: list[tuple[T, str]] = []
-    for candidate in candidates:
-        reason = rules.reason(candidate.track)
-        if reason is None:
-            kept.append(candidate)
-        else:
-            removed.append((candidate, reason))
-    return kept, removed
+def allowed(candidates: Iterable[T], rules: Forbidden) -> Iterator[T]:
+    """Those that may come, in their order, looked at as they are asked for."""
+    return (candidate for candidate in candidates if rules.reason(candidate.track) is None)
 
 
 def unwanted(track: CataloguedTrack, filters: Filters) -> Iterator[str]:

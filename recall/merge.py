@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
 
 from recall.channels.protocol import Candidate
 from recall.tracks import CataloguedTrack
@@ -14,8 +15,7 @@ K = 60
 WEIGHTS: Mapping[str, float] = {"acoustic": 1.0, "same_artist": 0.8, "fresh": 1.2, "genre_popular": 0.5}
 
 
-@dataclass(frozen=True)
-class Merged:
+class Merged(Struct, frozen=True, gc=False):
     """A track with its rank in each channel that found it, and what each adds to its score.
 
     Attributes:
@@ -28,7 +28,7 @@ class Merged:
     ranks: Mapping[str, int]
     contributions: Mapping[str, float]
     reasons: Mapping[str, str]
-    because: tuple[str, ...] = field(default=())
+    because: tuple[str, ...] = ()
 
     @property
     def score(self) -> float:
@@ -36,30 +36,32 @@ class Merged:
         return sum(self.contributions.values())
 
 
-def fuse(found: Mapping[str, Sequence[Candidate]], weights: Mapping[str, float] = WEIGHTS) -> list[Merged]:
-    """Weighted reciprocal rank fusion, the best first, ties by track id.
+def fuse(found: Mapping[str, Sequence[Candidate]], weights: Mapping[str, float] = WEIGHTS) -> Iterator[Merged]:
+    """Weighted reciprocal rank fusion, the best first, ties by track id; made as they are asked for.
 
     A track that leads every channel scores 1. The order of the channels does not matter.
     """
-    scale = (K / total) if (total := sum(weights.get(name, 1.0) for name in weights)) else 0.0
-    ranks: dict[str, dict[str, int]] = {}
-    seen: dict[str, dict[str, Candidate]] = {}
+    scale = (K / total) if (total := sum(weights.values())) else 0.0
+    places: dict[str, dict[str, tuple[int, Candidate]]] = {}
+    scores: dict[str, float] = {}
     for name in sorted(found):
+        weight = scale * weights.get(name, 1.0)
         for rank, candidate in enumerate(found[name]):
-            ranks.setdefault(candidate.track.track_id, {})[name] = rank
-            seen.setdefault(candidate.track.track_id, {})[name] = candidate
-    merged = [_merged(ranks[track_id], seen[track_id], weights, scale) for track_id in ranks]
-    return sorted(merged, key=lambda one: (-one.score, one.track.track_id))
+            track_id = candidate.track.track_id
+            places.setdefault(track_id, {})[name] = rank, candidate
+            scores[track_id] = scores.get(track_id, 0.0) + weight / (K + rank)
+    for _, track_id in sorted((-score, track_id) for track_id, score in scores.items()):
+        yield _merged(places[track_id], weights, scale)
 
 
-def _merged(ranks: dict[str, int], seen: dict[str, Candidate], weights: Mapping[str, float], scale: float) -> Merged:
-    contributions = {name: scale * weights.get(name, 1.0) / (K + rank) for name, rank in ranks.items()}
+def _merged(places: Mapping[str, tuple[int, Candidate]], weights: Mapping[str, float], scale: float) -> Merged:
+    contributions = {name: scale * weights.get(name, 1.0) / (K + rank) for name, (rank, _) in places.items()}
     strongest = max(contributions, key=lambda name: (contributions[name], name))
-    because = dict.fromkeys(start for name in seen for start in seen[name].because)
+    because = dict.fromkeys(start for _, candidate in places.values() for start in candidate.because)
     return Merged(
-        track=seen[strongest].track,
-        ranks=ranks,
+        track=places[strongest][1].track,
+        ranks={name: rank for name, (rank, _) in places.items()},
         contributions=contributions,
-        reasons={name: candidate.reason for name, candidate in seen.items()},
+        reasons={name: candidate.reason for name, (_, candidate) in places.items()},
         because=tuple(because)[:5],
     )

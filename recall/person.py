@@ -7,7 +7,7 @@ from msgspec import Struct
 from topics.records import Listen
 
 
-class Anchor(Struct, frozen=True):
+class Anchor(Struct, frozen=True, gc=False):
     """A track that says what a person likes: finished, liked, saved; `weight` > 0 grows with the evidence."""
 
     track_id: str
@@ -15,7 +15,7 @@ class Anchor(Struct, frozen=True):
     at_ms: int
 
 
-class Person(Struct, frozen=True, kw_only=True):
+class Person(Struct, frozen=True, gc=False, kw_only=True):
     """What is known of a listener when a request is answered.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import msgspec
@@ -12,7 +13,7 @@ from recall.channels.protocol import Candidate, Channel
 from recall.diversity import cap_per_artist
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
-from recall.filters import forbidden, split
+from recall.filters import allowed, forbidden
 from recall.index.protocol import TrackIndex
 from recall.merge import Merged, fuse
 from recall.person import Person
@@ -34,8 +35,8 @@ from topics.records import Listen, RecommendationRequest
 
 # Candidates asked of each channel, and ranked, per track of the answer: first few, and many when that leaves it short,
 # because most were heard or filtered.
-SHALLOW, DEEP = 2, 20
-LEAST = 60
+SHALLOW, DEEP = 1.5, 20
+LEAST = 45
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,23 @@ class Beginning:
     missing: tuple[str, ...]
 
 
+# Measures a stage for the length of a block: `starts`, each channel by its name, `rank`.
+Timed = Callable[[str], AbstractContextManager[object]]
+
+
+def untimed(stage: str) -> AbstractContextManager[object]:
+    """Nobody wants to know."""
+    return nullcontext()
+
+
 @dataclass(frozen=True)
 class Recommender:
-    """Answers requests from one catalogue."""
+    """Answers requests from one catalogue; `timed` is told how long its stages take."""
 
     index: TrackIndex
     playlists: Playlists
     channels: Sequence[Channel]
+    timed: Timed = untimed
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
         """The list for one request.
@@ -77,24 +88,25 @@ class Recommender:
             IndexUnavailable: the catalogue cannot be read at all.
         """
         person = with_session(person, request.session or ())
-        begun = await self._begin(request, person, now_ms)
+        with self.timed("starts"):
+            begun = await self._begin(request, person, now_ms)
         starts = [start.track for start in begun.query.starts] if begun.query.seeded else []
         rules = forbidden(request, person, {track.track_id for track in starts}, now_ms=now_ms)
         limit = request.limit or DEFAULT_LIMIT
         for depth in (SHALLOW, DEEP):
-            asked = max(LEAST, depth * limit)
+            asked = max(LEAST, round(depth * limit))
             found, late = await self._gather(begun.query, asked, deadline_s)
-            kept, _ = split(fuse(found), rules)
-            distinct = one_release_each(kept, asked, already=starts)
-            ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)
-            items = cap_per_artist(ranked, limit, request.max_per_artist)
+            with self.timed("rank"):
+                distinct = one_release_each(allowed(fuse(found), rules), asked, already=starts)
+                ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)
+                items = cap_per_artist(ranked, limit, request.max_per_artist)
             if len(items) == limit or all(len(some) < asked for some in found.values()):
                 break
         return Answer(tuple(items), begun.missing + late)
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
         seeds = [await find(seed, self.index, self.playlists) for seed in request.seeds or ()]
-        anchors = [] if seeds else anchors_by_weight(person)
+        anchors = [] if seeds else anchors_by_weight(person, now_ms=now_ms)
         session = merged_session(person.session, ())
         known = await self._known(seeds, [anchor.track_id for anchor in anchors], session)
         starts = starts_of_seeds(seeds, known) if seeds else starts_of_person(anchors, known, person)
@@ -120,7 +132,8 @@ class Recommender:
     ) -> tuple[dict[str, list[Candidate]], tuple[str, ...]]:
         """What each channel found in time, and the names of those that did not."""
         tasks = {
-            channel.name: asyncio.create_task(_in_time(channel, query, limit, deadline_s)) for channel in self.channels
+            channel.name: asyncio.create_task(self._in_time(channel, query, limit, deadline_s))
+            for channel in self.channels
         }
         left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
         _, late = await asyncio.wait(tasks.values(), timeout=left_s)
@@ -135,17 +148,17 @@ class Recommender:
                 found[name] = task.result()
         return found, tuple(degraded)
 
+    async def _in_time(self, channel: Channel, query: RecallQuery, limit: int, deadline_s: float) -> list[Candidate]:
+        if asyncio.get_running_loop().time() >= deadline_s:
+            raise ChannelUnavailable(f"no time left for {channel.name}")
+        with self.timed(f"channel:{channel.name}"):
+            return await channel.candidates(query, limit)
+
     async def _vectors(self, candidates: Sequence[Merged], felt: Mood) -> Mapping[str, Vector]:
         """The candidates' vectors, where a session needs them."""
         if not candidates or not len(felt.forces):
             return {}
         return await self.index.vectors([one.track.track_id for one in candidates])
-
-
-async def _in_time(channel: Channel, query: RecallQuery, limit: int, deadline_s: float) -> list[Candidate]:
-    if asyncio.get_running_loop().time() >= deadline_s:
-        raise ChannelUnavailable(f"no time left for {channel.name}")
-    return await channel.candidates(query, limit)
 
 
 def with_session(person: Person, given: Sequence[Listen]) -> Person:

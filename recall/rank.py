@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
 
 from recall.merge import Merged
 from recall.session import Mood, forces_on
@@ -18,7 +19,7 @@ def rank(candidates: Sequence[Merged], vectors: Mapping[str, Vector], felt: Mood
     """
     terms = forces_on([one.track for one in candidates], vectors, felt)
     ranked = [
-        dataclasses.replace(one, contributions={**one.contributions, **added}) if added else one
+        replace(one, contributions={**one.contributions, **added}) if added else one
         for one, added in zip(candidates, terms, strict=True)
     ]
     return sorted(ranked, key=_best_first)

@@ -91,12 +91,16 @@ def describe(seed: Seed) -> str:
     raise ValueError("expected a seed with one field, got none")
 
 
-def anchors_by_weight(person: Person) -> list[Anchor]:
-    """The person's strongest anchors, each halved for every month that it is older than the latest."""
-    latest_ms = max((anchor.at_ms for anchor in person.anchors), default=0)
+def anchors_by_weight(person: Person, *, now_ms: int) -> list[Anchor]:
+    """The person's strongest anchors, each halved for every month that it is older than the latest.
+
+    A clock that runs ahead of `now_ms` ages nothing.
+    """
+    latest_ms = min(now_ms, max((anchor.at_ms for anchor in person.anchors), default=0))
     faded = [
-        Anchor(anchor.track_id, anchor.weight * 0.5 ** ((latest_ms - anchor.at_ms) / ANCHOR_HALF_LIFE_MS), anchor.at_ms)
+        Anchor(anchor.track_id, anchor.weight * 0.5 ** (age_ms / ANCHOR_HALF_LIFE_MS), anchor.at_ms)
         for anchor in person.anchors
+        for age_ms in (max(0, latest_ms - anchor.at_ms),)
         if anchor.track_id not in person.dislikes
     ]
     return sorted(faded, key=lambda anchor: (-anchor.weight, anchor.track_id))[:ANCHORS_MAX]

@@ -39,18 +39,20 @@ def verdict(event: Listen) -> float:
 
 @dataclass(frozen=True)
 class Mood:
-    """The session as forces: unit vectors with their pull (> 0) or push (< 0), and the artists pushed away.
+    """The session as forces: unit vectors with their pull (> 0) or push (< 0), and artists with theirs.
 
     Attributes:
         vectors: (N, 64) float32.
         forces: (N,) float32 in -1..1, faded by what came after.
-        artists: artist id -> push, < 0.
+        pushed: artist id -> push, < 0.
+        drawn: artist id -> pull, > 0.
         titles: title of each of the N tracks.
     """
 
     vectors: NDArray[np.float32]
     forces: NDArray[np.float32]
-    artists: Mapping[str, float]
+    pushed: Mapping[str, float]
+    drawn: Mapping[str, float]
     titles: tuple[str, ...]
 
 
@@ -63,7 +65,8 @@ def merged_session(stored: Sequence[Listen], given: Sequence[Listen]) -> list[Li
 def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
     """The forces of a session; tracks that are not in the catalogue, and events that say nothing, exert none."""
     vectors, forces, titles = [], [], []
-    artists: dict[str, float] = {}
+    pushed: dict[str, float] = {}
+    drawn: dict[str, float] = {}
     strength = 1.0
     for event in reversed(session):
         indexed = known.get(event.track_id or "")
@@ -72,19 +75,17 @@ def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
             strength *= FADE
         if indexed is None or force == 0:
             continue
-        if force < 0:
-            _push(artists, indexed.track, force)
+        for artist_id in indexed.track.artist_ids:
+            if force < 0:
+                pushed[artist_id] = max(-1.0, pushed.get(artist_id, 0.0) + force)
+            else:
+                drawn[artist_id] = max(force, drawn.get(artist_id, 0.0))
         if (vector := indexed.vectors.get(ACOUSTIC)) is not None:
             vectors.append(vector)
             forces.append(force)
             titles.append(indexed.track.title)
     stacked = np.stack(vectors) if vectors else np.zeros((0, 64), np.float32)
-    return Mood(stacked, np.array(forces, np.float32), artists, tuple(titles))
-
-
-def _push(artists: dict[str, float], track: CataloguedTrack, force: float) -> None:
-    for artist_id in track.artist_ids:
-        artists[artist_id] = max(-1.0, artists.get(artist_id, 0.0) + force)
+    return Mood(stacked, np.array(forces, np.float32), pushed, drawn, tuple(titles))
 
 
 def forces_on(
@@ -92,13 +93,16 @@ def forces_on(
 ) -> list[dict[str, float]]:
     """What the session adds to each candidate's score: `session_finished` >= 0, `session_skipped` <= 0, where not 0.
 
-    `vectors` holds acoustic vectors by track id; a track without one is moved by its artists alone.
+    `vectors` holds acoustic vectors by track id; a track without one is moved by its artists alone, as if it sounded
+    like their other tracks.
     """
     pulls, pushes = _by_likeness(candidates, vectors, felt)
     terms = []
     for candidate, pull, push in zip(candidates, pulls.tolist(), pushes.tolist(), strict=True):
-        artist = min((felt.artists.get(artist_id, 0.0) for artist_id in candidate.artist_ids), default=0.0)
+        artist = min((felt.pushed.get(artist_id, 0.0) for artist_id in candidate.artist_ids), default=0.0)
         away = REPULSION * push + SAME_ARTIST * artist
+        if candidate.track_id not in vectors:
+            pull = max((felt.drawn.get(artist_id, 0.0) for artist_id in candidate.artist_ids), default=0.0)
         near = ATTRACTION * pull
         terms.append({name: term for name, term in (("session_finished", near), ("session_skipped", away)) if term})
     return terms

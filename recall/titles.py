@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from unidecode import unidecode
 
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 
 
+@lru_cache(50_000)
 def title_key(text: str) -> str:
     """Two spellings of one title give one key: case, accents, alphabet and punctuation do not count.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 from msgspec import Struct
@@ -16,7 +15,7 @@ Vector = NDArray[np.float32]
 ACOUSTIC = "acoustic"
 
 
-class CataloguedTrack(Struct, frozen=True, array_like=True):
+class CataloguedTrack(Struct, frozen=True, array_like=True, gc=False):
     """What channels, filters, ranking and answers need of one track.
 
     `own_genres` are those of the track's own record; `genres` adds those of its artists, without repeats.
@@ -47,9 +46,8 @@ class CataloguedTrack(Struct, frozen=True, array_like=True):
         return tuple(artist.artist_id for artist in self.artists if artist.artist_id is not None)
 
 
-@dataclass(frozen=True)
-class IndexedTrack:
+class IndexedTrack(Struct, frozen=True, gc=False):
     """A track with its vectors by name, each (64,) float32 of L2 norm 1; no vector where features are unknown."""
 
     track: CataloguedTrack
-    vectors: Mapping[str, Vector] = field(default_factory=dict)
+    vectors: Mapping[str, Vector] = {}

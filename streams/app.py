@@ -6,16 +6,16 @@ bulk load of the catalogue never holds up requests that share its process.
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
 from mode import CrashingSupervisor
 
+from streams.connections import connection_of
 from streams.settings import Settings
-from streams.transport import QuickTransport
+from streams.transport import Arrivals, QuickTransport
 from topics.specs import TopicSpec, full_name
 
 # Enough to keep an agent busy through Kafka's fetches; beyond it Faust pauses the partition in one-second steps.
@@ -53,14 +53,16 @@ def create_app(settings: Settings, group: str) -> Any:
         stream_wait_empty=False,
         producer_acks=-1,
         producer_linger=0,
+        # One batch a partition is under way at a time, and replies to one client go to one partition.
+        producer_max_batch_size=1_000_000,
         producer_max_request_size=2_100_000,
     )
     app.transport = QuickTransport(app.conf.broker_consumer, app)
     return app
 
 
-def add_agent(app: Any, spec: TopicSpec, prefix: str, body: Callable[[Any], Any]) -> Any:
-    """Registers `body(stream)` as the agent of a topic: raw bytes, one reader, the process ends when it raises."""
+def add_agent(app: Any, spec: TopicSpec, prefix: str, body: Callable[[Arrivals], Awaitable[None]]) -> Any:
+    """Registers `body(arrivals)` as the agent of a topic: raw bytes, one reader, the process ends when it raises."""
     topic = app.topic(
         full_name(spec, prefix),
         key_type=bytes,
@@ -69,15 +71,17 @@ def add_agent(app: Any, spec: TopicSpec, prefix: str, body: Callable[[Any], Any]
         value_serializer="raw",
         allow_empty=True,
     )
-    return app.agent(topic, name=f"{spec.name}", concurrency=1, supervisor_strategy=CrashingSupervisor)(body)
+
+    async def read(stream: Any) -> None:
+        await body(Arrivals(stream))
+
+    return app.agent(topic, name=spec.name, concurrency=1, supervisor_strategy=CrashingSupervisor)(read)
 
 
 def _credentials(settings: Settings) -> Any:
-    protocol = settings.kafka_security_protocol
-    context = None
-    if protocol in ("SSL", "SASL_SSL"):
-        context = ssl.create_default_context(cafile=settings.kafka_ca_file or None)
-    if protocol.startswith("SASL"):
+    security = connection_of(settings).security()
+    context = security.get("ssl_context")
+    if "sasl_mechanism" in security:
         return SASLCredentials(
             username=settings.kafka_username,
             password=settings.kafka_password,

@@ -15,4 +15,6 @@ def connection_of(settings: Settings) -> Connection:
         username=settings.kafka_username,
         password=settings.kafka_password,
         ca_file=settings.kafka_ca_file,
+        certificate_file=settings.kafka_certificate_file,
+        key_file=settings.kafka_key_file,
     )

@@ -16,8 +16,18 @@ from topics.connection import Connection
 from topics.specs import DEAD_LETTERS, MAX_DEAD_LETTER_BYTES, TopicSpec, spec_named
 
 # In the order in which they are appended to what came.
-DEAD_HEADERS = ("dead_reason", "dead_message", "dead_topic", "dead_partition", "dead_offset", "dead_at_ms")
+DEAD_HEADERS = (
+    "dead_reason",
+    "dead_message",
+    "dead_topic",
+    "dead_partition",
+    "dead_offset",
+    "dead_at_ms",
+    "dead_cut_from",
+)
 SUFFIX = ".dead"
+# At most what Kafka adds to a key, a value, or a header's name or value; a batch's own 61 bytes are in the first two.
+FRAMING = 40
 SILENT_FOR_MS = 10_000
 
 
@@ -52,6 +62,17 @@ class DeadLetter:
         """When it was set aside."""
         text = dict(self.why).get("dead_at_ms", "")
         return int(text) if text.isascii() and text.isdigit() else 0
+
+    @property
+    def fits(self) -> bool:
+        """Whether its topic takes it back: a record that came compressed may be larger than what is sent plainly."""
+        parts = (self.key, self.value, *(part for name, value in self.headers for part in (name.encode(), value)))
+        return sum(len(part or b"") + FRAMING for part in parts) <= self.origin.max_message_bytes
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is what came; else only the beginning was kept."""
+        return "dead_cut_from" not in dict(self.why)
 
     @property
     def origin(self) -> TopicSpec:

@@ -15,22 +15,30 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from recall.errors import IndexUnavailable
 from streams.errors import DeliveryStuck, StoreUnavailable
-from topics.codec import decode, require_key
+from streams.observing.logs import ids_in
+from streams.observing.metrics import Tally, tally_of
+from topics.codec import decode, require_headers, require_id, require_key
 from topics.errors import RecordRefused
 from topics.records import Record
-from topics.specs import TopicSpec, dead_letters_of, full_name
+from topics.specs import MAX_DEAD_LETTER_BYTES, TopicSpec, dead_letters_of, full_name
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 TRANSIENT = (StoreUnavailable, IndexUnavailable)
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 2.0
+# With our own headers and Kafka's framing it fits into a topic of dead letters.
+LARGEST_KEPT = MAX_DEAD_LETTER_BYTES - 100_000
+CUT_KEY, CUT_VALUE = 65_536, 1 << 20
 # No record for so long, and a batch is applied as it is.
 LULL_S = 0.001
+# Requests taken before those taken earlier get on with their work.
+TAKEN_AT_ONCE = 256
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -86,9 +94,10 @@ class Edge(Generic[R]):
             RecordRefused: it can never be applied.
         """
         message = event.message
+        require_headers(message.headers or ())
         record = None if message.value is None and self.allow_null else decode(message.value, self.record_type)
         if record is None:
-            _require_id(message.key)
+            require_id(message.key)
         elif self.key_of is not None:
             require_key(message.key, self.key_of(record))
         return Received(
@@ -102,15 +111,6 @@ class Edge(Generic[R]):
         )
 
 
-def _require_id(key: bytes | None) -> None:
-    if not key:
-        raise RecordRefused("wrong_key", "expected the id of what is withdrawn as key, got none")
-    try:
-        key.decode()
-    except UnicodeDecodeError as error:
-        raise RecordRefused("wrong_key", f"expected a key in UTF-8, got {key[:80]!r}") from error
-
-
 class DeadLetters:
     """Where the records of one topic go that can never be applied."""
 
@@ -118,11 +118,13 @@ class DeadLetters:
         """`produce(topic, key, value, partition, headers)` returns once the broker has acknowledged."""
         self._produce = produce
         self._topic = full_name(dead_letters_of(spec), prefix)
+        self._tally = tally_of(spec.name)
 
     async def set_aside(self, message: Any, refused: RecordRefused) -> None:
         """Keep the record as it came, with the reason; returns once the broker holds it."""
+        kept = Kept.of(message)
         headers = [
-            *(message.headers or ()),
+            *kept.headers,
             ("dead_reason", refused.reason.encode()),
             ("dead_message", str(refused)[:2000].encode(errors="replace")),
             ("dead_topic", message.topic.encode()),
@@ -130,51 +132,55 @@ class DeadLetters:
             ("dead_offset", str(message.offset).encode()),
             ("dead_at_ms", str(int(time.time() * 1000)).encode()),
         ]
-        log.warning("set aside %s[%s]@%s: %s", message.topic, message.partition, message.offset, refused.reason)
-        await self._produce(self._topic, message.key, message.value, None, headers)
+        where = {"topic": message.topic, "partition": message.partition, "offset": message.offset}
+        told = {**where, "reason": refused.reason, **ids_in(message.value)}
+        log.warning("set aside %s[%s]@%s: %s", *where.values(), refused.reason, extra=told)
+        await self._produce(self._topic, kept.key, kept.value, None, [*headers, *kept.cut])
+        self._tally.set_aside(refused.reason)
 
 
-async def batches(stream: Any, batch_max: int, window_s: float) -> AsyncIterator[list[Any]]:
+class Kept(NamedTuple):
+    """What is set aside of a record: all of it, unless it came compressed and is too large for a dead letter."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    cut: Headers = ()
+
+    @classmethod
+    def of(cls, message: Any) -> Kept:
+        """The whole, or the beginnings of key and value and a header that says how many bytes there were."""
+        key, value, headers = message.key, message.value, message.headers or ()
+        size = len(key or b"") + len(value or b"") + sum(len(name) * 4 + len(one or b"") for name, one in headers)
+        if size <= LARGEST_KEPT:
+            return cls(key, value, headers)
+        return cls(key and key[:CUT_KEY], value and value[:CUT_VALUE], (), (("dead_cut_from", str(size).encode()),))
+
+
+class Unread(Protocol):
+    """The events of a topic that nobody has taken yet."""
+
+    async def wait(self, at_most: int) -> list[Any]:
+        """What there is, in order, once there is any; nothing at the end."""
+
+    def take(self, at_most: int) -> list[Any]:
+        """What there is now, perhaps nothing."""
+
+
+async def batches(unread: Unread, batch_max: int, window_s: float) -> AsyncIterator[list[Any]]:
     """What is there, up to `batch_max` events at once, collected for `window_s` at most and while more keep coming.
 
-    A lone record waits for one `LULL_S`. Reading goes on while a batch is being applied, at most one batch ahead. Ends
-    with the stream.
+    A lone record waits for one `LULL_S`.
     """
     loop = asyncio.get_running_loop()
-    waiting: asyncio.Queue[Any] = asyncio.Queue(maxsize=batch_max)
-    reader = asyncio.ensure_future(_read(stream, waiting))
-    try:
-        while (event := await waiting.get()) is not _END:
-            batch = [event]
-            deadline_s = loop.time() + window_s
-            while len(batch) < batch_max and batch[-1] is not _END:
-                if waiting.empty():
-                    if loop.time() > deadline_s:
-                        break
-                    await asyncio.sleep(LULL_S)
-                    if waiting.empty():
-                        break
-                batch.append(waiting.get_nowait())
-            ended = batch[-1] is _END
-            yield batch[:-1] if ended else batch
-            if ended:
+    while batch := await unread.wait(batch_max):
+        deadline_s = loop.time() + window_s
+        while len(batch) < batch_max and loop.time() < deadline_s:
+            await asyncio.sleep(LULL_S)
+            if not (more := unread.take(batch_max - len(batch))):
                 break
-        await reader
-    finally:
-        reader.cancel()
-
-
-_END = object()
-
-
-async def _read(stream: Any, waiting: asyncio.Queue[Any]) -> None:
-    try:
-        async for event in stream.noack().events():
-            await waiting.put(event)
-    except Exception:
-        await waiting.put(_END)
-        raise
-    await waiting.put(_END)
+            batch += more
+        yield batch
 
 
 @dataclass(frozen=True)
@@ -196,10 +202,16 @@ class BatchDelivery(Generic[R]):
     retry_s: float
     passed_over: Callable[[int, int], Awaitable[None]] | None = None
 
-    async def run(self, stream: Any) -> None:
-        """Deliver until the stream ends. Raises whatever is neither permanent nor passing."""
-        async for events in batches(stream, self.batch_max, self.window_s):
-            await self.deliver(events)
+    @property
+    def tally(self) -> Tally:
+        """Where the topic's records are counted."""
+        return tally_of(self.edge.spec.name)
+
+    async def run(self, unread: Unread) -> None:
+        """Deliver until there is no more. Raises whatever is neither permanent nor passing."""
+        async for events in batches(unread, self.batch_max, self.window_s):
+            with self.tally.batch.time(), self.tally.patience():
+                await self.deliver(events)
             for event in events:
                 event.ack()
 
@@ -214,7 +226,8 @@ class BatchDelivery(Generic[R]):
                 await self.dead_letters.set_aside(event.message, refused)
                 dead.append(event.message)
         received = [one for _, one in admitted]
-        refusals = await retried(lambda: self.apply(received), self.retry_s) if received else ()
+        refusals = await self._retried(lambda: self.apply(received)) if received else ()
+        self.tally.applied(len(received) - len(refusals))
         for refusal in refusals:
             message = admitted[refusal.index][0]
             await self.dead_letters.set_aside(message, refusal.refused)
@@ -227,14 +240,14 @@ class BatchDelivery(Generic[R]):
         tell = self.passed_over
         last = {message.partition: message.offset for message in sorted(dead, key=lambda message: message.offset)}
         for partition, offset in last.items():
-            await retried(partial(tell, partition, offset), self.retry_s)
+            await self._retried(partial(tell, partition, offset))
+
+    async def _retried(self, step: Callable[[], Awaitable[T]]) -> T:
+        return await retried(step, self.retry_s, self.tally.tried_again)
 
 
-T = TypeVar("T")
-
-
-async def retried(step: Callable[[], Awaitable[T]], within_s: float) -> T:
-    """The step's value, trying again while a store is away.
+async def retried(step: Callable[[], Awaitable[T]], within_s: float, on_retry: Callable[[], None] = lambda: None) -> T:
+    """The step's value, trying again while a store is away; `on_retry` is called before each wait.
 
     Raises:
         DeliveryStuck: it still is after `within_s` seconds.
@@ -248,6 +261,7 @@ async def retried(step: Callable[[], Awaitable[T]], within_s: float) -> T:
             if time.monotonic() + pause_s > deadline:
                 raise DeliveryStuck(f"gave up after {within_s:g} s: {error}") from error
             log.warning("trying again in %.2f s: %s", pause_s, error)
+            on_retry()
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_RETRY_S)
 
@@ -262,51 +276,34 @@ class Waiting:
 
 @dataclass
 class ConcurrentDelivery:
-    """Handles events at once, up to `in_flight`, and acknowledges them in the order they came.
+    """Handles events at once and acknowledges them in the order they came.
 
-    A partition's committed offset covers all before it, so an event is acknowledged only after those before it. More
-    than `waiting_max` waiting is overload: the oldest is given to `shed`, because it is the least likely to be still
-    worth an answer.
+    A partition's committed offset covers all before it, so an event is acknowledged only after those before it. What
+    comes while `most` are being handled is given to `shed`, so that memory stays bounded.
     """
 
     handle: Callable[[Any], Awaitable[None]]
     shed: Callable[[Any], Awaitable[None]]
-    in_flight: int
-    waiting_max: int
+    most: int
 
-    async def run(self, stream: Any) -> None:
-        """Deliver until the stream ends. Raises what `handle` raises."""
+    async def run(self, unread: Unread) -> None:
+        """Deliver until there is no more. Raises what `handle` raises."""
         arrived: deque[Waiting] = deque()
-        waiting: deque[Waiting] = deque()
         working = 0
 
-        def settle(one: Waiting) -> None:
+        async def work(one: Waiting, step: Callable[[Any], Awaitable[None]]) -> None:
+            nonlocal working
+            await step(one.event)
+            working -= 1
             one.done = True
             while arrived and arrived[0].done:
                 arrived.popleft().event.ack()
 
-        async def turn_away(one: Waiting) -> None:
-            await self.shed(one.event)
-            settle(one)
-
-        async def work(one: Waiting) -> None:
-            nonlocal working
-            await self.handle(one.event)
-            working -= 1
-            settle(one)
-            start_next()
-
-        def start_next() -> None:
-            nonlocal working
-            while waiting and working < self.in_flight:
-                working += 1
-                tasks.create_task(work(waiting.popleft()))
-
         async with asyncio.TaskGroup() as tasks:
-            async for event in stream.noack().events():
-                one = Waiting(event)
-                arrived.append(one)
-                waiting.append(one)
-                if len(waiting) > self.waiting_max:
-                    tasks.create_task(turn_away(waiting.popleft()))
-                start_next()
+            while events := await unread.wait(TAKEN_AT_ONCE):
+                for event in events:
+                    one = Waiting(event)
+                    arrived.append(one)
+                    step = self.handle if working < self.most else self.shed
+                    working += 1
+                    tasks.create_task(work(one, step))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -49,11 +49,13 @@ class Demo:
 
     Attributes:
         library: tracks of the sample that the listener may start with.
+        features: of the sample's tracks by id; a release sounds like what its artist did before.
     """
 
     client: Client
     console: Console
     library: Sequence[Track]
+    features: Mapping[str, Features]
     user_id: str = field(default_factory=lambda: f"ada-{uuid.uuid4().hex[:6]}")
     after: dict[str, int] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
@@ -90,7 +92,7 @@ class Demo:
     def _release(self, like: Item) -> None:
         """Publish a track that did not exist, and wait until it is offered."""
         artist = like.artists[0]
-        release = new_release(artist, self._features_of(like))
+        release = new_release(artist, self.features.get(like.track_id))
         self._say(f"This moment {artist.name or 'her artist'} releases", Text(release.title, "bold magenta"))
         began = time.perf_counter()
         self.client.post(CATALOG_TRACKS, release)
@@ -102,9 +104,6 @@ class Demo:
                 self._show("A track that did not exist a second ago", reply, before=(), mark=release.track_id)
                 return
         raise DemoFailed(f"{release.title} was not offered within {ANSWER_WITHIN_S:g} s")
-
-    def _features_of(self, item: Item) -> Features | None:
-        return next((track.features for track in self.library if track.track_id == item.track_id), None)
 
     def _listen(self, track_id: str, kind: ListenKind, played_ms: int | None = None) -> None:
         event = Listen(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,9 +15,12 @@ from kafka.admin import KafkaAdminClient
 
 from models.errors import ModelError
 from models.versions import checkpoint_version
+from recall.errors import IndexUnavailable
 from streams.connections import connection_of
 from streams.errors import StreamError
 from streams.lag import end_offsets, group_names, lag_of
+from streams.observing.targets import read_targets
+from streams.secrets import shown_url
 from streams.settings import Settings
 from streams.state.connection import connect
 from topics.client import Client
@@ -46,16 +51,22 @@ def examine(settings: Settings) -> Iterator[Check]:
     """Look at each part in turn; those that need a part that is away are not looked at."""
     yield check_embedding(settings)
     yield check_redis(settings)
+    if settings.qdrant_url:
+        yield check_qdrant(settings)
     try:
         admin = connection_of(settings).open(KafkaAdminClient)
     except TopicError as error:
-        yield Check("kafka", False, str(error), "start `throughbeat up`, or name the brokers in THROUGHBEAT_KAFKA_URL")
+        yield Check(
+            "kafka", False, str(error), "check THROUGHBEAT_KAFKA_URL and what goes with it, or start `throughbeat up`"
+        )
         return
     try:
         yield Check("kafka", True, f"answers at {settings.kafka_url}")
         yield from check_topics(admin, settings)
     finally:
         admin.close()
+    for worker, address in read_targets(settings.data_dir).items():
+        yield check_worker(worker, address)
     yield check_answers(settings)
 
 
@@ -69,22 +80,43 @@ def check_embedding(settings: Settings) -> Check:
 
 def check_redis(settings: Settings) -> Check:
     """Does Redis answer, and would it keep what it acknowledged."""
-
-    async def ask() -> list[Any]:
-        redis = connect(settings)
-        try:
-            return await redis.run([(b"PING",), (b"CONFIG", b"GET", b"appendonly")])
-        finally:
-            await redis.aclose()
-
     try:
-        _, found = asyncio.run(ask())
+        asyncio.run(_ask_redis(settings, b"PING"))
     except StreamError as error:
-        return Check("redis", False, str(error), "start `throughbeat up`, or name Redis in THROUGHBEAT_REDIS_URL")
+        return Check("redis", False, str(error), "check THROUGHBEAT_REDIS_URL and what goes with it")
+    try:
+        found = asyncio.run(_ask_redis(settings, b"CONFIG", b"GET", b"appendonly"))
+    except StreamError:
+        # Who runs Redis for others often forbids this.
+        advice = "make sure that it has an append-only file: it does not say"
+        return Check("redis", True, "answers", advice)
     values = list(found.values()) if isinstance(found, dict) else list(found)
     if not values or values[-1] not in (b"yes", "yes"):
         return Check("redis", False, "keeps nothing over a crash", "set `appendonly yes`")
     return Check("redis", True, "answers, append-only file on")
+
+
+async def _ask_redis(settings: Settings, *command: bytes) -> Any:
+    redis = connect(settings)
+    try:
+        (reply,) = await redis.run([command])
+        return reply
+    finally:
+        await redis.aclose()
+
+
+def check_qdrant(settings: Settings) -> Check:
+    """Does the server of the index answer."""
+    from recall.index.server import Server  # a client that only some installations need
+
+    try:
+        server = Server(settings.qdrant_url, settings.qdrant_api_key, settings.qdrant_ca_file)
+        found = asyncio.run(server.collections())
+    except IndexUnavailable as error:
+        return Check(
+            "qdrant", False, str(error), f"is it at {shown_url(settings.qdrant_url)}? See THROUGHBEAT_QDRANT_URL"
+        )
+    return Check("qdrant", True, f"answers, {len(found)} collections")
 
 
 def check_topics(admin: Any, settings: Settings) -> Iterator[Check]:
@@ -113,6 +145,18 @@ def check_role(admin: Any, spec: TopicSpec, role: str, groups: list[str], prefix
         return Check(f"worker {role}", False, "none runs", f"start `throughbeat worker --roles {role}`")
     advice = f"add workers with `throughbeat worker --roles {role}`" if lag > LAG_OF_NOTE else ""
     return Check(f"worker {role}", True, f"{members} running, {lag} records behind", advice)
+
+
+def check_worker(worker: str, address: str) -> Check:
+    """Is a worker of the embedded stack ready, by its own word."""
+    part, log = f"metrics {worker}", f"look into logs/worker-{worker}.log of the data directory"
+    try:
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=ANSWER_WITHIN_S):
+            return Check(part, True, f"http://{address}/metrics")
+    except urllib.error.HTTPError as refusal:
+        return Check(part, False, f"not ready: {refusal.read().decode(errors='replace').strip()}", log)
+    except OSError as error:
+        return Check(part, False, f"http://{address}/readyz does not answer: {error}", log)
 
 
 def check_answers(settings: Settings, clock: Callable[[], float] = time.perf_counter) -> Check:

@@ -15,5 +15,13 @@ class StoreUnavailable(StreamError):
     """Redis did not answer, or refused; worth trying again."""
 
 
+class StoreRefused(StoreUnavailable):
+    """Redis answers and does not let us in; worth trying again only because somebody may mend it."""
+
+
 class DeliveryStuck(StreamError):
     """A record could not be applied within the time allowed for retries; the worker must not go on."""
+
+
+class Overloaded(StreamError):
+    """More is asked than can be answered in time; worth asking again later."""

@@ -81,7 +81,7 @@ class Replayed:
 
     Attributes:
         by_topic: letters sent again, by the topic they went to.
-        unsendable: letters with neither key nor value, which no producer sends.
+        unsendable: letters with neither key nor value, which no producer sends, cut ones, and too large ones.
     """
 
     by_topic: Counter[str] = field(default_factory=Counter)
@@ -150,7 +150,7 @@ class Batch:
 
     def add(self, letter: DeadLetter) -> int:
         """Send one letter unless that was done before; how many are under way."""
-        if letter.key is None and letter.value is None:
+        if not (letter.is_whole and letter.fits) or (letter.key is None and letter.value is None):
             self.done.unsendable += 1
         elif not self.progress.has(letter):
             # kafka-python sends no null as a header's value; an empty one is the nearest.

@@ -23,6 +23,8 @@ from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
 from streams.app import add_agent, create_app
 from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge
+from streams.observing.index import measure_index
+from streams.observing.metrics import timed
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
 from streams.settings import Settings
@@ -30,6 +32,7 @@ from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
+from streams.turns import Turns
 from streams.worker import Parts, Role
 from topics.records import Artist, Listen, Playlist, Record, Track
 from topics.specs import (
@@ -68,6 +71,7 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
     parts = Parts()
     redis = connect(settings)
     opened.push_async_callback(redis.aclose)
+    parts.probes["redis"] = partial(redis.run, [(b"PING",)])
     index: TrackIndex | None = None
     if {"catalogue", "recommendations"} & set(roles):
         index = await open_index(settings, parts, opened)
@@ -86,15 +90,18 @@ async def open_index(settings: Settings, parts: Parts, opened: AsyncExitStack) -
     index: TrackIndex
     if settings.qdrant_url:
         name = f"{settings.topic_prefix}-{name}" if settings.topic_prefix else name
-        from recall.index.server import ServerIndex  # a client that only some installations need
+        from recall.index.server import Server, ServerIndex  # a client that only some installations need
 
-        index = await ServerIndex.connect(settings.qdrant_url, settings.qdrant_api_key, name, dimensions=VECTOR_LENGTHS)
+        server = Server(settings.qdrant_url, settings.qdrant_api_key, settings.qdrant_ca_file)
+        index = await ServerIndex.connect(server, name, dimensions=VECTOR_LENGTHS)
     else:
         edge = EdgeIndex.open(settings.data_dir / "index" / name, dimensions=VECTOR_LENGTHS)
         parts.background.append(partial(_flush_now_and_then, edge))
         parts.background.append(partial(_optimise_when_grown, edge, settings.optimise_above))
         index = edge
     opened.push_async_callback(index.close)
+    parts.probes["index"] = index.count
+    parts.background.append(partial(measure_index, index))
     return index
 
 
@@ -106,6 +113,7 @@ def add_catalogue(settings: Settings, parts: Parts, index: TrackIndex, store: Ca
     from models.embeat_mlp import load_checkpoint  # torch takes seconds to load, and only this role needs it
 
     embedder = load_checkpoint(settings.embeat_mlp_checkpoint)
+    parts.models["embeat_mlp"] = embedder.version
     effects = CatalogueEffects(index, store, embedder)
     app = create_app(settings, f"catalogue.{embedder.version}")
     deliveries = (
@@ -132,22 +140,25 @@ def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
 def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, redis: Any) -> None:
     """The agent that answers."""
     app = create_app(settings, "recommendations")
+    embeat_mlp = checkpoint_version(settings.embeat_mlp_checkpoint)
+    parts.models |= {"embeat_mlp": embeat_mlp, "track2vec": None, "bandit": None}
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
     channels: list[Channel] = [Acoustic(index), SameArtist(index), Fresh(index), GenrePopular(index, board)]
     agent = RecommendationAgent(
-        recommender=Recommender(index, CatalogueStore(redis, settings), channels),
+        recommender=Recommender(index, CatalogueStore(redis, settings), channels, timed=timed),
         listeners=PersonStore(redis, settings),
+        turns=Turns(settings.requests_at_once),
         producer=producer,
         dead_letters=DeadLetters(producer.send, REQUESTS, settings.topic_prefix),
-        models={"embeat_mlp": checkpoint_version(settings.embeat_mlp_checkpoint), "track2vec": None, "bandit": None},
+        models=parts.models,
         prefix=settings.topic_prefix,
-        reply_topics=tuple(settings.reply_topics.split(",")),
+        reply_topics=settings.reply_beginnings,
         deadline_ms=settings.deadline_ms,
         event_partitions=settings.partitions or LISTENING_EVENTS.partitions,
     )
-    delivery = ConcurrentDelivery(agent.handle, agent.shed, settings.requests_in_flight, settings.requests_waiting)
+    delivery = ConcurrentDelivery(agent.handle, agent.shed, settings.requests_waiting)
     add_agent(app, REQUESTS, settings.topic_prefix, delivery.run)
     parts.apps.append(app)
 

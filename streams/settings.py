@@ -1,23 +1,29 @@
 """Every setting there is: one frozen object, read once from the environment.
 
-Each field is set by `THROUGHBEAT_` and its name in capitals, e.g. `THROUGHBEAT_KAFKA_URL`.
+Each field is set by `THROUGHBEAT_` and its name in capitals, e.g. `THROUGHBEAT_KAFKA_URL`. A secret may also be the
+content of a file, which a variable with `_FILE` at its end names: `THROUGHBEAT_KAFKA_PASSWORD_FILE`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
+from streams.environment import PREFIX, SECRETS, URLS, value_in, variable
 from streams.errors import SettingInvalid
+from streams.secrets import HIDDEN, shown_url
 
-PREFIX = "THROUGHBEAT_"
+__all__ = ["PREFIX", "Settings", "read_settings", "variable"]
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
+Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -25,8 +31,11 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     Attributes:
         kafka_url: bootstrap servers, `host:port[,host:port]`.
-        kafka_security_protocol: how to talk to the brokers; the four settings after it go with it.
-        redis_url: `redis://`, `rediss://` or `unix://` URL of Redis or Valkey.
+        kafka_security_protocol: how to talk to the brokers; the six settings after it go with it.
+        kafka_ca_file: certificates to trust, in PEM; empty = the system's own. The same for Redis and Qdrant.
+        kafka_certificate_file: our own certificate, for brokers that ask for one; `kafka_key_file` is its key.
+        redis_url: `redis://`, `rediss://` (TLS) or `unix://` URL of Redis or Valkey, with the user if there is one.
+        redis_password: kept apart from the URL, so that the URL may be shown.
         qdrant_url: URL of a Qdrant server; empty = Qdrant Edge inside the worker, in `data_dir`.
         data_dir: where the embedded parts keep their data, and the worker its index.
         topic_prefix: name of the installation, put before every topic and every Redis key.
@@ -34,15 +43,22 @@ class Settings(Struct, frozen=True, kw_only=True):
         replication: copies of each partition that Kafka keeps.
         partitions: partitions of each topic; 0 = the contract's own numbers.
         reply_topics: prefixes of the topics that a request may name for its reply, comma-separated.
-        person_heard_max: tracks remembered as heard, the oldest forgotten first; the largest part of a person's memory.
-        person_rated_max: likes, dislikes, saves, blocks and follows remembered, each.
+        person_heard_max: tracks remembered as heard, the oldest forgotten first.
+        person_rated_max: likes, dislikes, saves, blocks and follows remembered, each. With both bounds as they are, a
+            person takes 0.7 kB of Redis after one event, 29 kB after some hundred, and never more than 500 kB.
         popularity_half_life_days: after how long a play counts half.
         popularity_max: tracks whose plays are counted, per partition; the least played are forgotten first.
         deadline_ms: of a request that names none.
-        requests_in_flight: requests answered at once; those beyond wait.
-        requests_waiting: requests that may wait; beyond it the oldest are answered `overloaded`.
+        requests_at_once: answers worked on at once: few where the index is embedded and one thread does all the work,
+            more where a server does part of it. Who waits too long for a turn is answered `overloaded`.
+        requests_waiting: requests that may wait, for their turn or for events; those beyond are `overloaded` at once.
         retry_s: how long a record is retried while a store is away, before the worker ends and is started anew.
         optimise_above: tracks outside the search graph from which the embedded index is optimised.
+        watchdog_s: lag without progress for so long ends the worker; more than the 15 s in which a store is found away.
+        metrics_port: of `/metrics`, `/healthz` and `/readyz`: a number, `auto` (a free one) or `off`; under
+            `throughbeat up` the first worker's, the others take the next ones.
+        metrics_host: the address that they listen at.
+        log_format: lines of text, or one JSON object a line.
     """
 
     kafka_url: str = "127.0.0.1:9092"
@@ -51,9 +67,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     kafka_username: str = ""
     kafka_password: str = ""
     kafka_ca_file: str = ""
+    kafka_certificate_file: str = ""
+    kafka_key_file: str = ""
     redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_password: str = ""
+    redis_ca_file: str = ""
     qdrant_url: str = ""
     qdrant_api_key: str = ""
+    qdrant_ca_file: str = ""
     data_dir: Path = Path(".throughbeat")
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=64)] = ""
     embeat_mlp_checkpoint: str = ""
@@ -65,11 +86,33 @@ class Settings(Struct, frozen=True, kw_only=True):
     popularity_half_life_days: Seconds = 90.0
     popularity_max: Count = 250_000
     deadline_ms: Annotated[int, Meta(ge=1, le=600_000)] = 1_000
-    requests_in_flight: Count = 64
+    requests_at_once: Count = 3
     requests_waiting: Count = 512
     retry_s: Seconds = 30.0
     optimise_above: Count = 50_000
+    watchdog_s: Seconds = 60.0
+    metrics_port: Literal["auto", "off"] | Port = "auto"
+    metrics_host: str = "127.0.0.1"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+    def __post_init__(self) -> None:
+        """Refuse addresses that cannot be meant, without repeating them: they may hold a password.
+
+        Raises:
+            ValueError: says what was expected.
+        """
+        if any(sign in self.kafka_url for sign in "@/"):
+            raise ValueError(f"expected host:port[,host:port]; a user is {variable('kafka_username')}")
+        _require_url(self.redis_url, "redis_password", ("redis", "rediss", "unix"))
+        _require_url(self.qdrant_url or "http://none", "qdrant_api_key", ("http", "https"))
+        if not all(_TOPIC_BEGINNING.fullmatch(one) for one in self.reply_beginnings):
+            raise ValueError("expected beginnings of topic names of a-z, A-Z, 0-9, '.', '_' and '-', comma-separated")
+
+    @property
+    def reply_beginnings(self) -> tuple[str, ...]:
+        """`reply_topics` one by one."""
+        return tuple(one.strip() for one in self.reply_topics.split(","))
 
     def __repr__(self) -> str:
         """The settings without their secrets."""
@@ -77,21 +120,27 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
-SECRETS = frozenset({"kafka_password", "qdrant_api_key"})
+_TOPIC_BEGINNING = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def _shown(name: str, value: object) -> object:
     if name in SECRETS and value:
-        return "***"
-    if name == "redis_url" and "@" in str(value):
-        scheme, _, rest = str(value).partition("://")
-        return f"{scheme}://***@{rest.rpartition('@')[2]}"
-    return value
+        return HIDDEN
+    return shown_url(str(value)) if name in URLS else value
 
 
-def variable(name: str) -> str:
-    """The environment variable of a setting."""
-    return PREFIX + name.upper()
+def _require_url(url: str, password: str, schemes: tuple[str, ...]) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in schemes and parts.port != 0 and bool(parts.hostname or parts.path)
+    except ValueError:
+        # Its own message quotes the part of a password that it took for a port.
+        usable = False
+    if not usable:
+        expected = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(
+            f"expected a URL that begins with {expected}; a password is better kept in {variable(password)}"
+        )
 
 
 def read_settings(environment: Mapping[str, str], **overrides: object) -> Settings:
@@ -101,7 +150,7 @@ def read_settings(environment: Mapping[str, str], **overrides: object) -> Settin
         SettingInvalid: a value is out of range or of the wrong kind; one sentence says which variable and why.
     """
     given: dict[str, object] = {
-        name: environment[variable(name)] for name in Settings.__struct_fields__ if environment.get(variable(name))
+        name: said for name in Settings.__struct_fields__ if (said := value_in(environment, name)) is not None
     }
     given |= {name: value for name, value in overrides.items() if value is not None}
     for name, value in given.items():

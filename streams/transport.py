@@ -84,7 +84,11 @@ def _resumed(step: Any, waits_for: Any) -> Generator[Any, Any, Any]:
 
 
 class Arrivals:
-    """An agent's unread events, taken straight from the buffer that the consumer fills, for acknowledging by hand."""
+    """An agent's unread events, taken straight from the buffer that the consumer fills, for acknowledging by hand.
+
+    What was fetched before a rebalance is left alone, and comes again to whoever has its partition then. (Faust's own
+    stream acknowledges it unread.)
+    """
 
     def __init__(self, stream: Any) -> None:
         """`stream` is what Faust hands to an agent; it must not be iterated as well."""

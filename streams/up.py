@@ -19,11 +19,14 @@ from streams.embedded.child import Child, ChildState
 from streams.embedded.kafka import EmbeddedKafka, kafka_child
 from streams.embedded.ports import free_port
 from streams.embedded.redis import EmbeddedRedis, redis_child
+from streams.embedded.restarts import RestartPolicy
 from streams.embedded.supervisor import Supervisor
+from streams.environment import SECRETS, file_variable
 from streams.errors import StreamError
 from streams.importing.catalogue import catalogue_files, import_catalogue
 from streams.importing.run import OnProgress, Options, ignore
 from streams.lag import lag_of
+from streams.observing.targets import FILE, choose_addresses, encode_targets
 from streams.settings import Settings, variable
 from topics.admin import create_topics
 from topics.client import Client
@@ -78,12 +81,25 @@ class Stack:
     ) -> None:
         kafka = EmbeddedKafka(settings.data_dir, wanted.kafka_port)
         redis = EmbeddedRedis(settings.data_dir, wanted.redis_port)
-        self.settings = msgspec.structs.replace(settings, kafka_url=kafka.bootstrap, redis_url=redis.url)
+        # Ours listen on this machine alone, and ask for nothing, whatever the environment says of others.
+        self.settings = msgspec.structs.replace(
+            settings,
+            kafka_url=kafka.bootstrap,
+            kafka_security_protocol="PLAINTEXT",
+            redis_url=redis.url,
+            redis_password="",
+            redis_ca_file="",
+        )
         self.file = StackFile(kafka.bootstrap, redis.url, str(settings.data_dir.absolute()))
+        self.metrics = choose_addresses(settings, tuple(WORKERS))
         self._wanted = wanted
         self._on_progress = on_progress
-        children = [kafka_child(kafka), redis_child(redis), *(worker_child(self.settings, name) for name in WORKERS)]
-        self._supervisor = Supervisor(settings.data_dir, children, on_change=on_change)
+        workers = [worker_child(self.settings, name, self.metrics.get(name)) for name in WORKERS]
+        # A worker that gets stuck again and again lives for a while each time, and still is in a storm of restarts.
+        policy = RestartPolicy(reset_after_s=max(RestartPolicy.reset_after_s, 3 * settings.watchdog_s))
+        children = [kafka_child(kafka), redis_child(redis), *workers]
+        self._supervisor = Supervisor(settings.data_dir, children, on_change=on_change, policy=policy)
+        self._written: list[Path] = []
         self._children_ready = asyncio.Event()
         self._import_stopping = threading.Event()
 
@@ -107,9 +123,14 @@ class Stack:
             self._import_stopping.set()
             getting_ready.cancel()
             self._supervisor.stop()
-            for path in self._ready_files():
+            for path in self._written:
                 path.unlink(missing_ok=True)
             await running
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Why a part last ended or failed to start, for those that did."""
+        return self._supervisor.failures
 
     @property
     def pids(self) -> Mapping[str, int | None]:
@@ -118,10 +139,17 @@ class Stack:
 
     async def _get_ready(self) -> None:
         await self._children_ready.wait()
+        if self.metrics:
+            self._write(self.settings.data_dir / FILE, encode_targets(self.metrics))
         await asyncio.to_thread(self._fill)
         await asyncio.to_thread(wait_for_an_answer, self.settings)
         for path in self._ready_files():
-            write_atomically(path, msgspec.json.encode(self.file))
+            self._write(path, msgspec.json.encode(self.file))
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """For as long as this stack runs; another's is left alone."""
+        self._written.append(path)
+        write_atomically(path, content)
 
     def _fill(self) -> None:
         how = Options(once=True, stopping=self._import_stopping)
@@ -135,8 +163,14 @@ class Stack:
         return [own] if self._wanted.ready_file is None else [own, self._wanted.ready_file]
 
 
-def worker_child(settings: Settings, name: str) -> Child:
-    """A worker as the supervisor runs it: after the stores, and after the topics are there."""
+def worker_child(settings: Settings, name: str, metrics: str | None = None) -> Child:
+    """A worker as the supervisor runs it: after the stores, and after the topics are there.
+
+    Args:
+        settings: the installation's.
+        name: one of WORKERS.
+        metrics: `host:port` at which it tells its metrics; `None` = nowhere.
+    """
     ready_file = settings.data_dir.absolute() / "run" / f"{name}.ready"
 
     def prepare() -> None:
@@ -149,7 +183,7 @@ def worker_child(settings: Settings, name: str) -> Child:
         name=f"worker-{name}",
         argv=command,
         log_path=settings.data_dir / "logs" / f"worker-{name}.log",
-        env=environment_of(settings),
+        env={**environment_of(settings), variable("metrics_port"): metrics.rpartition(":")[2] if metrics else "off"},
         prepare=prepare,
         probe=ready_file.exists,
         after=("kafka", "redis"),
@@ -161,6 +195,8 @@ def worker_child(settings: Settings, name: str) -> Child:
 def environment_of(settings: Settings) -> dict[str, str]:
     """The settings as a child process reads them."""
     ours = {variable(name): str(getattr(settings, name)) for name in Settings.__struct_fields__}
+    # The secrets have been read: a file that our own environment names must not stand in for an empty one.
+    ours |= {file_variable(name): "" for name in SECRETS}
     return {**ours, variable("data_dir"): str(settings.data_dir.absolute()), "OMP_NUM_THREADS": "1"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -41,9 +42,11 @@ class UpDisplay:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bar.stop()
 
-    def changed(self, name: str, state: ChildState) -> None:
-        """A part came up, died or stopped."""
+    def changed(self, name: str, state: ChildState, why: str = "") -> None:
+        """A part came up, died or stopped; `why` it died, in its own words."""
         self._line(f"{name}: [{STYLES.get(state, 'default')}]{state.value}[/]")
+        if why:
+            self._console.print(why, style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def imported(self, progress: ImportProgress) -> None:
         """The import went on."""
@@ -52,10 +55,12 @@ class UpDisplay:
             self._line(f"importing {progress.kind} from {progress.path.name}")
         self._bar.update(self._tasks[progress.kind], completed=progress.rows, total=progress.total)
 
-    def ready(self, stack: StackFile) -> None:
+    def ready(self, stack: StackFile, metrics: Mapping[str, str]) -> None:
         """Requests are answered."""
         self._bar.stop()
         self._line(f"[bold green]ready[/]   kafka {stack.kafka}   redis {stack.redis}   data {stack.data_dir}")
+        for name, address in metrics.items():
+            self._console.print(f"         metrics of worker-{name}: http://{address}/metrics", highlight=False)
         self._console.print("         try: [bold]throughbeat recommend --user ada[/]     stop: Ctrl-C", highlight=False)
 
     def stopped(self) -> None:

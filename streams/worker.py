@@ -7,14 +7,23 @@ starts it anew, and it resumes at the first record that was not acknowledged.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any, Literal
 
+from streams.connections import connection_of
 from streams.errors import SettingInvalid, StreamError
+from streams.observing.endpoint import serving
+from streams.observing.health import Health, Probe, has_share
+from streams.observing.metrics import WORKER, name_models
+from streams.observing.offsets import OffsetReader
+from streams.observing.watchdog import Heart, Watchdog, WorkerStuck, end_for_certain
+from streams.preflight import require_entry
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -23,6 +32,10 @@ Role = Literal["catalogue", "listening", "recommendations"]
 ROLES: tuple[Role, ...] = ("catalogue", "listening", "recommendations")
 # Both hold the embedded index, which has one owner.
 INDEX_ROLES: frozenset[Role] = frozenset({"catalogue", "recommendations"})
+# How long a worker that ends tries to tell how far it came.
+COMMIT_S = 3.0
+# A part that does not stop in that time does not keep the worker from leaving.
+STOP_WITHIN_S = 15.0
 
 
 class WorkerEnded(StreamError):
@@ -36,10 +49,14 @@ class Parts:
     Attributes:
         apps: one Faust app a role.
         background: what runs beside them for as long as they do.
+        probes: store -> a question that raises when it is away.
+        models: model -> version that serves.
     """
 
     apps: list[Any] = field(default_factory=list)
     background: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    probes: dict[str, Probe] = field(default_factory=dict)
+    models: dict[str, str | None] = field(default_factory=dict)
 
 
 Assemble = Callable[[Settings, Sequence[Role], AsyncExitStack], Awaitable[Parts]]
@@ -85,25 +102,60 @@ async def run_worker(
 
     Raises:
         WorkerEnded: an agent or a background task ended; its cause is chained.
+        WorkerStuck: there was lag and no progress.
+        PortNotFree: metrics cannot be served where the settings say.
+        TopicError, StoreRefused: Kafka or Redis does not let us in, or topics are missing.
     """
     check_roles(roles, settings)
+    await require_entry(settings, roles)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as opened:
+        health = _observed(settings, roles, opened)
         parts = await assemble(settings, roles, opened)
+        name_models(parts.models)
         assigned = [_assigned(app) for app in parts.apps]
         tasks = [asyncio.create_task(_crashed(app)) for app in parts.apps]
         try:
             await asyncio.gather(*(app.start() for app in parts.apps))
-            tasks += [asyncio.create_task(_keep(step)) for step in parts.background]
+            guards = _guards(settings, parts, assigned, health, opened)
+            tasks += [asyncio.create_task(_keep(step)) for step in (*parts.background, *guards)]
             tasks.append(asyncio.create_task(_announce(assigned, on_ready)))
             await _until(stopping, tasks)
+        except WorkerStuck:
+            end_for_certain()
+            raise
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.gather(*(app.stop() for app in parts.apps), return_exceptions=True)
+            stops = [asyncio.create_task(_leave(app)) for app in parts.apps]
+            await asyncio.wait(stops, timeout=STOP_WITHIN_S)
+
+
+def _observed(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Health:
+    """What the worker tells of itself, from before its parts are there."""
+    health = Health(settings.watchdog_s)
+    WORKER.info({"roles": ",".join(roles), "version": version("throughbeat"), "prefix": settings.topic_prefix})
+    if settings.metrics_port != "off":
+        port = 0 if settings.metrics_port == "auto" else settings.metrics_port
+        address = opened.enter_context(serving(health, settings.metrics_host, port))
+        log.info("metrics at %s/metrics, health at /healthz and /readyz", address)
+    return health
+
+
+def _guards(
+    settings: Settings, parts: Parts, assigned: Sequence[asyncio.Event], health: Health, opened: AsyncExitStack
+) -> list[Callable[[], Awaitable[None]]]:
+    """What ends the worker when it is stuck; from here on it can be ready."""
+    offsets = OffsetReader(connection_of(settings))
+    opened.callback(offsets.close)
+    health.heart = Heart(settings.watchdog_s)
+    health.watchdog = Watchdog(parts.apps, offsets, settings.watchdog_s, settings.topic_prefix)
+    health.probes = parts.probes
+    health.shares = {app.conf.id: has_share(app, event) for app, event in zip(parts.apps, assigned, strict=True)}
+    return [health.heart.run, health.watchdog.run]
 
 
 def _assigned(app: Any) -> asyncio.Event:
@@ -119,6 +171,9 @@ def _assigned(app: Any) -> asyncio.Event:
 async def _announce(assigned: Sequence[asyncio.Event], on_ready: Callable[[], None]) -> None:
     for event in assigned:
         await event.wait()
+    # What has been loaded stays: looking through it for garbage would hold up an answer for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     on_ready()
     await asyncio.Event().wait()
 
@@ -127,6 +182,13 @@ async def _crashed(app: Any) -> None:
     while not app.crashed:  # noqa: ASYNC110 - Faust has no public event for it
         await asyncio.sleep(0.05)
     raise WorkerEnded(f"{app.conf.id} ended: {app.crash_reason!r}") from app.crash_reason
+
+
+async def _leave(app: Any) -> None:
+    # Faust's own stop often ends before what was acknowledged last is committed: it would only be done again.
+    with suppress(Exception):
+        await asyncio.wait_for(app.commit(None), COMMIT_S)
+    await app.stop()
 
 
 async def _keep(step: Callable[[], Awaitable[None]]) -> None:

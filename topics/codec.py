@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 
 from topics.errors import RecordRefused
-from topics.records import Record
+from topics.records import MAX_ID_CHARACTERS, Record
 
 R = TypeVar("R", bound=Record)
 
 MAX_RECORD_BYTES = 1 << 20
+# Names and values together; what tracing adds is a few hundred bytes. Some come back with an answer.
+MAX_HEADERS = 64
+MAX_HEADERS_BYTES = 32_768
+Headers = Sequence[tuple[str, bytes | None]]
 _encoder = msgspec.json.Encoder()
 
 
@@ -50,6 +55,36 @@ def decode(value: bytes | None, record_type: type[R]) -> R:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordRefused("undecodable", f"expected JSON in UTF-8, got {len(value)} bytes: {error}") from error
     return record
+
+
+def require_headers(headers: Headers) -> None:
+    """Refuses a record with more headers, or longer ones, than anything that reads them is made for.
+
+    Raises:
+        RecordRefused: `too_large`.
+    """
+    if len(headers) > MAX_HEADERS:
+        raise RecordRefused("too_large", f"expected at most {MAX_HEADERS} headers, got {len(headers)}")
+    size = sum(len(name.encode(errors="replace")) + len(value or b"") for name, value in headers)
+    if size > MAX_HEADERS_BYTES:
+        raise RecordRefused("too_large", f"expected at most {MAX_HEADERS_BYTES} bytes of headers, got {size}")
+
+
+def require_id(key: bytes | None) -> None:
+    """Refuses a withdrawal that does not say of what.
+
+    Raises:
+        RecordRefused: `wrong_key`, for a key that is no id: none, not UTF-8, or too long.
+    """
+    try:
+        characters = len((key or b"").decode())
+    except UnicodeDecodeError as error:
+        raise RecordRefused("wrong_key", f"expected a key in UTF-8, got {(key or b'')[:80]!r}") from error
+    if not 1 <= characters <= MAX_ID_CHARACTERS:
+        raise RecordRefused(
+            "wrong_key",
+            f"expected the id of what is withdrawn as key, of 1 to {MAX_ID_CHARACTERS} characters, got {characters}",
+        )
 
 
 def require_key(key: bytes | None, expected: str) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Id = Annotated[str, Meta(min_length=1, max_length=256)]
+MAX_ID_CHARACTERS = 256
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
 TrackId = Id
 ArtistId = Id
 PlaylistId = Id
@@ -53,7 +54,7 @@ Status = Literal["ok", "partial", "error"]
 ErrorCode = Literal["invalid_request", "unknown_seed", "deadline_exceeded", "overloaded", "internal"]
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class Record(Struct, frozen=True, kw_only=True, gc=False):
     """A value that can be encoded to and decoded from one Kafka record."""
 
 
@@ -224,7 +225,7 @@ class RecommendationRequest(Record, frozen=True, kw_only=True):
     filters: Filters | None = None
     context: ListeningContext | None = None
     session: Annotated[tuple[Listen, ...], Meta(max_length=200)] | None = None
-    after: dict[str, Offset] | None = None
+    after: Annotated[dict[str, Offset], Meta(max_length=10_000)] | None = None
     deadline_ms: Annotated[int, Meta(ge=1, le=600_000)] | None = None
     explain: bool | None = None
     sent_at_ms: Milliseconds | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import zip_longest
 
 from recall.channels.protocol import Candidate
@@ -15,6 +16,7 @@ POCKETS_MAX = 3
 OVERFETCH = 1.25
 
 
+@lru_cache(20_000)
 def words(genres: tuple[str, ...]) -> frozenset[str]:
     """The words that genres are named with.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from recall.channels.protocol import Candidate
@@ -14,15 +14,18 @@ from recall.tracks import CataloguedTrack
 
 
 class PlayCounts(Protocol):
-    """Decayed plays of the tracks played most, and those tracks themselves."""
+    """Decayed plays of the tracks played most."""
 
     @property
     def plays(self) -> Mapping[str, float]:
         """Track id -> decayed number of plays."""
 
     @property
-    def tracks(self) -> Mapping[str, CataloguedTrack]:
-        """The tracks played most that are in the catalogue."""
+    def most(self) -> float:
+        """The greatest of these numbers, 0 when there is none."""
+
+    def most_played(self, genres: Sequence[str], limit: int) -> Sequence[str]:
+        """Ids of the tracks played most in any of the genres, or at all when none is named."""
 
 
 class GenrePopular:
@@ -41,22 +44,15 @@ class GenrePopular:
         if query.genres and not where.genres_any:
             where = dataclasses.replace(where, genres_any=query.genres)
         found = {track.track_id: track for track in await self._index.most_popular(limit, where)}
-        found |= self._played(query)
-        best = max(self._counts.plays.values(), default=0.0)
-        ranked = sorted(found.values(), key=lambda track: (-self._worth(track, best), track.track_id))
+        # The counts lag behind the catalogue, which alone knows what is still in it.
+        played = [one for one in self._counts.most_played(query.genres, limit) if one not in found]
+        found |= {track_id: one.track for track_id, one in (await self._index.fetch(played)).items()}
+        ranked = sorted(found.values(), key=lambda track: (-self._worth(track), track.track_id))
         return [Candidate(track, (), _reason(track, query.genres)) for track in ranked[:limit]]
 
-    def _played(self, query: RecallQuery) -> dict[str, CataloguedTrack]:
-        wanted = set(query.genres)
-        return {
-            track_id: track
-            for track_id, track in self._counts.tracks.items()
-            if not wanted or not wanted.isdisjoint(track.genres)
-        }
-
-    def _worth(self, track: CataloguedTrack, best: float) -> float:
-        plays = self._counts.plays.get(track.track_id, 0.0)
-        played = math.log1p(plays) / math.log1p(best) if best > 0 else 0.0
+    def _worth(self, track: CataloguedTrack) -> float:
+        plays = self._counts.plays.get(track.track_id)
+        played = math.log1p(plays) / math.log1p(self._counts.most) if plays else 0.0
         return 0.5 * (track.popularity or 0.0) / 100 + 0.5 * played
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from recall.query import RecallQuery
 from recall.tracks import CataloguedTrack
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(Struct, frozen=True, gc=False):
     """A track that a channel found.
 
     Attributes:

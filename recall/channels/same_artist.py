@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from recall.channels.protocol import Candidate
 from recall.index.protocol import TrackIndex
 from recall.query import RecallQuery
 from recall.tracks import CataloguedTrack
+
+# A list has few tracks of one artist, so few are looked at.
+SHARE_OF_ONE = 0.1
 
 
 class SameArtist:
@@ -24,7 +28,8 @@ class SameArtist:
         if not query.artist_ids:
             return []
         where = dataclasses.replace(query.where, artists_any=query.artist_ids)
-        tracks = await self._index.most_popular(limit, where)
+        most = math.ceil(limit * SHARE_OF_ONE * len(query.artist_ids))
+        tracks = await self._index.most_popular(min(limit, most), where)
         starts = query.starts_by_artist()
         found = []
         for track in tracks:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from qdrant_edge import (
-    CountRequest,
     Direction,
     EdgeShard,
     OrderBy,
@@ -28,6 +28,7 @@ from qdrant_edge import (
 
 from recall.errors import IndexUnavailable
 from recall.index.filters import edge_filter
+from recall.index.kept import Kept
 from recall.index.optimise import optimise_copy
 from recall.index.points import (
     Version,
@@ -36,7 +37,8 @@ from recall.index.points import (
     floats,
     latest_versions,
     payload_of,
-    point_id,
+    point_number,
+    point_text,
     query_vector,
     track_of,
 )
@@ -66,6 +68,8 @@ class EdgeIndex:
         # Writes since the shard was copied to be optimised; `None` while no copy is.
         self._since_copy: list[UpdateOperation] | None = None
         self._unflushed = False
+        # Queries ask for ids, and most of their tracks are here. Nobody else writes.
+        self._kept = Kept()
 
     @classmethod
     def open(cls, path: Path, *, dimensions: Mapping[str, int]) -> EdgeIndex:
@@ -91,21 +95,22 @@ class EdgeIndex:
         check_vectors(tracks, self._dimensions)
         for chunk in batched(latest_versions(tracks), _WRITTEN_AT_ONCE):
             async with self._writing:
-                self._write({point_id(one.stored.track.track_id): one for one in chunk})
+                self._write({point_number(one.stored.track.track_id): one for one in chunk})
             await asyncio.sleep(0)
 
-    def _write(self, versions: dict[str, Version]) -> None:
+    def _write(self, versions: dict[int, Version]) -> None:
         """Store those that are not older than what is stored; between the look and the write nothing else runs."""
-        stored = self._shard_call(lambda ids: self._shard.retrieve([*ids], [UPDATED_AT], False), versions)
+        stored = self._shard_call(lambda ids: self._shard.retrieve(ids, [UPDATED_AT], False), _texts(versions))
         for record in stored:
-            version = versions[str(record.id)]
+            version = versions[_number(record.id)]
             if not version.forced and (record.payload or {}).get(UPDATED_AT, 0) > version.stamp:
-                del versions[str(record.id)]
+                del versions[_number(record.id)]
         if versions:
-            points = [_point(identity, version.stored) for identity, version in versions.items()]
-            self._update(UpdateOperation.upsert_points(points))
+            points = [_point(number, version.stored) for number, version in versions.items()]
+            self._update(UpdateOperation.upsert_points(points), versions)
 
-    def _update(self, operation: UpdateOperation) -> None:
+    def _update(self, operation: UpdateOperation, points: Iterable[int]) -> None:
+        self._kept.forget(points)
         self._shard_call(self._shard.update, operation)
         self._unflushed = True
         if self._since_copy is not None:
@@ -113,31 +118,35 @@ class EdgeIndex:
 
     async def withdraw(self, track_ids: Sequence[str]) -> None:
         """Forget tracks; an unknown id is no error."""
-        for chunk in batched(map(point_id, track_ids), _WRITTEN_AT_ONCE):
+        for chunk in batched(map(point_number, track_ids), _WRITTEN_AT_ONCE):
             async with self._writing:
-                self._update(UpdateOperation.delete_points(list(chunk)))
+                self._update(UpdateOperation.delete_points(_texts(chunk)), chunk)
             await asyncio.sleep(0)
 
     async def fetch(self, track_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexedTrack]:
-        """Those of the tracks that are indexed, by id."""
+        """Those of the tracks that are indexed, by id; here they always come with their vectors."""
         found: dict[str, IndexedTrack] = {}
-        for chunk in batched(map(point_id, dict.fromkeys(track_ids)), _READ_AT_ONCE):
+        for chunk in batched(map(point_number, dict.fromkeys(track_ids)), _READ_AT_ONCE):
             if found:
                 await asyncio.sleep(0)
-            records = self._shard_call(lambda ids: self._shard.retrieve([*ids], [DOC], with_vectors), chunk)
-            tracks = (IndexedTrack(track_of(record.payload), _vectors(record.vector)) for record in records)
-            found.update((one.track.track_id, one) for one in tracks)
-        return {track_id: found[track_id] for track_id in dict.fromkeys(track_ids) if track_id in found}
+            found.update((one.track.track_id, one) for one in self._read(chunk))
+        return found
 
     async def vectors(self, track_ids: Sequence[str], *, using: str = ACOUSTIC) -> dict[str, Vector]:
         """One vector of those of the tracks that have it, by id."""
-        by_point = {point_id(track_id): track_id for track_id in track_ids}
-        found: dict[str, Vector] = {}
-        for chunk in batched(by_point, _READ_AT_ONCE):
-            records = self._shard_call(lambda ids: self._shard.retrieve([*ids], False, [using]), chunk)
-            stored = ((by_point[str(record.id)], _vectors(record.vector)) for record in records)
-            found.update((track_id, vectors[using]) for track_id, vectors in stored if using in vectors)
-        return found
+        known = await self.fetch(track_ids)
+        return {track_id: one.vectors[using] for track_id, one in known.items() if using in one.vectors}
+
+    def _read(self, points: Sequence[int]) -> list[IndexedTrack]:
+        """What the shard holds of these points, in their order; those that it does not hold are left out."""
+        kept = self._kept.tracks(points)
+        missing = [number for number in points if number not in kept]
+        if missing:
+            records = self._shard_call(lambda ids: self._shard.retrieve(ids, [DOC], True), _texts(missing))
+            read = {_number(one.id): IndexedTrack(track_of(one.payload), _vectors(one.vector)) for one in records}
+            self._kept.keep(read)
+            kept |= read
+        return [kept[number] for number in points if number in kept]
 
     async def nearest(
         self,
@@ -153,9 +162,10 @@ class EdgeIndex:
         condition, params = edge_filter(where), SearchParams(hnsw_ef=SEARCH_BREADTH, exact=exact)
 
         async def search(wanted: int) -> list[Hit]:
-            request = QueryRequest(wanted, query=query, filter=condition, params=params, with_payload=[DOC])
-            points = self._shard_call(self._shard.query, request)
-            return [Hit(track_of(point.payload), point.score) for point in points]
+            request = QueryRequest(wanted, query=query, filter=condition, params=params)
+            scores = {_number(point.id): point.score for point in self._shard_call(self._shard.query, request)}
+            tracks = self._read(list(scores))
+            return [Hit(one.track, score) for one, score in zip(tracks, scores.values(), strict=True)]
 
         return await nearest_in_order(search, limit)
 
@@ -170,10 +180,15 @@ class EdgeIndex:
     def _greatest(self, field: str, limit: int, where: TrackFilter) -> list[CataloguedTrack]:
         if limit <= 0:
             return []
-        order = OrderBy(field, Direction.Desc)
-        request = QueryRequest(limit, query=order, filter=edge_filter(where), with_payload=[DOC])
-        tracks = [track_of(point.payload) for point in self._shard_call(self._shard.query, request)]
-        return sorted(tracks, key=lambda track: (-(getattr(track, field) or 0), track.track_id))
+        asked = field, limit, where
+        tracks = self._kept.order(asked)
+        if tracks is None:
+            request = QueryRequest(limit, query=OrderBy(field, Direction.Desc), filter=edge_filter(where))
+            points = [_number(point.id) for point in self._shard_call(self._shard.query, request)]
+            found = [one.track for one in self._read(points)]
+            tracks = sorted(found, key=lambda track: (-(getattr(track, field) or 0), track.track_id))
+            self._kept.keep_order(asked, tracks)
+        return list(tracks)
 
     async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, in no stated order."""
@@ -191,7 +206,8 @@ class EdgeIndex:
 
     async def count(self) -> int:
         """How many tracks are indexed."""
-        return self._shard_call(self._shard.count, CountRequest(exact=True))
+        # An exact count looks at every point: 5 ms at 100,000, for the same number.
+        return int(self._shard_call(lambda _: self._shard.info(), None).points_count)
 
     async def flush(self) -> None:
         """Force what was written to disk, so that a power loss keeps it."""
@@ -266,9 +282,18 @@ class EdgeIndex:
             raise IndexUnavailable(f"Qdrant Edge did not answer: {error}") from error
 
 
-def _point(identity: str, one: IndexedTrack) -> Point:
+def _number(point: Any) -> int:
+    number: int = point.int  # every point of ours is a UUID
+    return number
+
+
+def _texts(points: Iterable[int]) -> list[int | uuid.UUID | str]:
+    return [point_text(number) for number in points]
+
+
+def _point(number: int, one: IndexedTrack) -> Point:
     vectors: dict[str, Any] = {name: floats(vector) for name, vector in one.vectors.items()}
-    return Point(identity, vectors, payload_of(one.track))
+    return Point(point_text(number), vectors, payload_of(one.track))
 
 
 def _vectors(stored: Any) -> dict[str, Vector]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from recall.tracks import CataloguedTrack, IndexedTrack, Vector
 
 # Ranges over these are answered by the engine; the other features are filtered after recall.
@@ -50,8 +52,7 @@ class TrackFilter:
 NO_FILTER = TrackFilter()
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(Struct, frozen=True, gc=False):
     """A track and how near it is: the dot product of two unit vectors, so a cosine."""
 
     track: CataloguedTrack

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import ssl
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
 import numpy as np
 from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.http.exceptions import ApiException
+from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from recall.errors import IndexUnavailable
 from recall.index.filters import server_filter
@@ -52,6 +55,52 @@ _FIELDS: Mapping[str, models.PayloadSchemaType] = {
 _Answer = TypeVar("_Answer")
 
 
+@dataclass(frozen=True)
+class Server:
+    """Where a Qdrant server is.
+
+    Attributes:
+        url: `http://` or `https://`.
+        api_key: empty = none.
+        ca_file: certificates to trust; empty = the system's own.
+    """
+
+    url: str
+    api_key: str = dataclasses.field(default="", repr=False)
+    ca_file: str = ""
+
+    def client(self) -> AsyncQdrantClient:
+        """A client, which has sent nothing yet.
+
+        Raises:
+            IndexUnavailable: the file of certificates cannot be used.
+        """
+        options: dict[str, Any] = {}
+        if self.url.startswith("https://"):
+            try:
+                options["verify"] = ssl.create_default_context(cafile=self.ca_file or None)
+            except OSError as error:
+                reason = error.strerror or error
+                raise IndexUnavailable(
+                    f"{self.ca_file}: no certificates ({reason}): check THROUGHBEAT_QDRANT_CA_FILE"
+                ) from error
+        return AsyncQdrantClient(
+            url=self.url, api_key=self.api_key or None, timeout=_TIMEOUT_S, check_compatibility=False, **options
+        )
+
+    async def collections(self) -> Sequence[str]:
+        """The names of all collections.
+
+        Raises:
+            IndexUnavailable: the server does not answer, or does not let us in.
+        """
+        client = self.client()
+        try:
+            return [one.name for one in (await _answer(client.get_collections())).collections]
+        finally:
+            await client.close()
+
+
 class ServerIndex:
     """A `TrackIndex` in one collection of a server."""
 
@@ -62,15 +111,19 @@ class ServerIndex:
         self._dimensions = dict(dimensions)
 
     @classmethod
-    async def connect(cls, url: str, api_key: str, collection: str, *, dimensions: Mapping[str, int]) -> ServerIndex:
+    async def connect(cls, server: Server, collection: str, *, dimensions: Mapping[str, int]) -> ServerIndex:
         """A client of the server's collection, which is made if it is new.
 
         Raises:
-            IndexUnavailable: the server does not answer, or its collection holds other vectors.
+            IndexUnavailable: the server does not answer or does not let us in, or its collection holds other vectors.
         """
-        client = AsyncQdrantClient(url=url, api_key=api_key or None, timeout=_TIMEOUT_S, check_compatibility=False)
+        client = server.client()
         index = cls(client, collection, dimensions)
-        await index.prepare()
+        try:
+            await index.prepare()
+        except IndexUnavailable:
+            await client.close()
+            raise
         return index
 
     async def prepare(self) -> None:
@@ -210,7 +263,19 @@ async def _answer(asked: Awaitable[_Answer]) -> _Answer:
     try:
         return await asked
     except (ApiException, httpx.HTTPError, OSError) as error:
-        raise IndexUnavailable(f"Qdrant did not answer: {type(error).__name__}: {error}") from error
+        raise IndexUnavailable(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """The error in our own words, with what to do where waiting is no use."""
+    if isinstance(error, UnexpectedResponse) and error.status_code in (401, 403):
+        return f"Qdrant does not let us in (status {error.status_code}): check THROUGHBEAT_QDRANT_API_KEY"
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return (
+            "the certificate of Qdrant is not trusted: name the file of the authority that signed it in "
+            "THROUGHBEAT_QDRANT_CA_FILE, and in THROUGHBEAT_QDRANT_URL the host that it is for"
+        )
+    return f"Qdrant did not answer: {type(error).__name__}: {error}"
 
 
 def _point(one: IndexedTrack) -> models.PointStruct:

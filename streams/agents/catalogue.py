@@ -65,48 +65,48 @@ class CatalogueEffects:
 
     async def apply_tracks(self, batch: Sequence[Received[Track]]) -> Sequence[Refusal]:
         """Embed and index, or withdraw. What two records of a batch say of one track, the later says."""
-        withdrawn, wanted = final_states(batch)
+        withdrawn, wanted = since_withdrawn(batch)
         async with self._writing:
             if withdrawn:
                 await self._index.withdraw(sorted(withdrawn))
             if wanted:
-                await self._put_tracks(list(wanted.values()))
+                await self._put_tracks(wanted)
         return ()
 
     async def apply_artists(self, batch: Sequence[Received[Artist]]) -> Sequence[Refusal]:
         """Keep the artists, then give their genres to those of their tracks that are there already."""
-        withdrawn, wanted = final_states(batch)
+        withdrawn, wanted = since_withdrawn(batch)
         await self._store.withdraw_artists(sorted(withdrawn))
-        await self._store.put_artists([one.record for one in wanted.values() if one.record is not None])
+        await self._store.put_artists([one.record for one in wanted if one.record is not None])
         if batch:
             async with self._writing:
-                await self._refresh_genres(tuple(sorted(withdrawn | wanted.keys())))
+                await self._refresh_genres(tuple(sorted({one.key_text for one in batch})))
         return ()
 
     async def apply_playlists(self, batch: Sequence[Received[Playlist]]) -> Sequence[Refusal]:
         """Keep the playlists, so that a request can start from one."""
-        withdrawn, wanted = final_states(batch)
+        withdrawn, wanted = since_withdrawn(batch)
         await self._store.withdraw_playlists(sorted(withdrawn))
-        await self._store.put_playlists([one.record for one in wanted.values() if one.record is not None])
+        await self._store.put_playlists([one.record for one in wanted if one.record is not None])
         return ()
 
     async def _put_tracks(self, wanted: Sequence[Received[Track]]) -> None:
         records = [(one.record, one.timestamp_ms) for one in wanted if one.record is not None]
         known = await self._index.fetch([record.track_id for record, _ in records])
         artists = await self._artists_of(record for record, _ in records)
-        is_load = len(records) - len(known) > NEWS_MAX
-        added = {
-            record.track_id: old.track.added_at_ms if old else news_at_ms(record, timestamp_ms, is_load=is_load)
-            for record, timestamp_ms in records
-            for old in (known.get(record.track_id),)
-        }
+        is_load = len({record.track_id for record, _ in records} - known.keys()) > NEWS_MAX
+        added = {track_id: old.track.added_at_ms for track_id, old in known.items()}
+        for record, timestamp_ms in records:
+            added.setdefault(record.track_id, news_at_ms(record, timestamp_ms, is_load=is_load))
         tracks = [catalogued(record, artists, added_at_ms=added[record.track_id]) for record, _ in records]
         indexed = self._with_vectors(tracks)
         await self._index.upsert(indexed)
         # An artist whose record came meanwhile looked for tracks before these were there.
         after = await self._artists_of(record for record, _ in records)
-        changed = [(old, new) for old in indexed if (new := with_genres(old.track, after)) is not old.track]
-        await self._index.upsert([IndexedTrack(new, old.vectors) for old, new in changed])
+        changed = {one.track.track_id for one in indexed if with_genres(one.track, after) is not one.track}
+        # All records of a track again: of one alone, the index could not tell whether another had replaced it.
+        again = [one for one in indexed if one.track.track_id in changed]
+        await self._index.upsert([IndexedTrack(with_genres(one.track, after), one.vectors) for one in again])
 
     async def _refresh_genres(self, artist_ids: tuple[str, ...]) -> None:
         tracks = await self._index.matching(TrackFilter(artists_any=artist_ids), REFRESHED_MAX)
@@ -125,41 +125,28 @@ class CatalogueEffects:
         """The tracks with their acoustic vectors; those of whose sound too little is known without one."""
         known = [track for track in tracks if self._embedder.can_embed(track)]
         vectors = self._embedder.embed(known) if known else ()
-        by_id = {track.track_id: {ACOUSTIC: vector} for track, vector in zip(known, vectors, strict=True)}
-        return [IndexedTrack(track, by_id.get(track.track_id, {})) for track in tracks]
-
-
-class Stamped(Protocol):
-    """A record with its owner's stamp."""
-
-    @property
-    def updated_at_ms(self) -> int | None:
-        """When its owner changed it last."""
+        # By place and not by id: several records of one track may be among them.
+        found = {id(track): {ACOUSTIC: vector} for track, vector in zip(known, vectors, strict=True)}
+        return [IndexedTrack(track, found.get(id(track), {})) for track in tracks]
 
 
 S = TypeVar("S", Track, Artist, Playlist)
 
 
-def final_states(batch: Sequence[Received[S]]) -> tuple[set[str], dict[str, Received[S]]]:
-    """Ids that are withdrawn somewhere in the batch, and the record that stands last for each id, if any.
+def since_withdrawn(batch: Sequence[Received[S]]) -> tuple[set[str], list[Received[S]]]:
+    """Ids that are withdrawn somewhere in the batch, and the records that no withdrawal of their id follows, in order.
 
-    A record with an older stamp does not replace a newer one, but any record follows a withdrawal.
+    Which of several records of one id stands depends on what is stored: whoever stores them compares stamps.
     """
     withdrawn: set[str] = set()
-    standing: dict[str, Received[S]] = {}
+    standing: dict[str, list[Received[S]]] = {}
     for one in batch:
         if one.record is None:
             withdrawn.add(one.key_text)
             standing.pop(one.key_text, None)
-        elif not _is_older(one.record, standing.get(one.key_text)):
-            standing[one.key_text] = one
-    return withdrawn, standing
-
-
-def _is_older(record: Stamped, standing: Received[S] | None) -> bool:
-    if standing is None or standing.record is None:
-        return False
-    return 0 < (record.updated_at_ms or 0) < (standing.record.updated_at_ms or 0)
+        else:
+            standing.setdefault(one.key_text, []).append(one)
+    return withdrawn, [one for records in standing.values() for one in records]
 
 
 def news_at_ms(record: Track, timestamp_ms: int, *, is_load: bool) -> int:

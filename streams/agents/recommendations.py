@@ -17,17 +17,19 @@ from recall.merge import Merged
 from recall.person import Person
 from recall.pipeline import Answer, Recommender
 from streams.delivery import DeadLetters
-from streams.errors import StoreUnavailable
+from streams.errors import Overloaded, StoreUnavailable
+from streams.observing.metrics import count_reply, count_request, timed
 from streams.replies import ReplyAddress, default_address, reply_address
-from topics.codec import decode, encode
+from streams.turns import Turns
+from topics.codec import MAX_RECORD_BYTES, decode, encode, require_headers
 from topics.errors import RecordRefused
 from topics.records import (
     ErrorCode,
     Item,
     RecommendationReply,
     RecommendationRequest,
-    Record,
     ReplyError,
+    RequestId,
     Served,
     ServedItem,
 )
@@ -100,6 +102,7 @@ class RecommendationAgent:
 
     recommender: Recommender
     listeners: Listeners
+    turns: Turns
     producer: Producer
     dead_letters: DeadLetters
     models: Mapping[str, str | None]
@@ -126,14 +129,21 @@ class RecommendationAgent:
             return
         reply, shown = await reply_to(asked)
         took_ms = (time.perf_counter() - asked.began_s) * 1000
-        reply = msgspec.structs.replace(reply, took_ms=round(took_ms, 3))
-        sends = [self._send(asked.address, asked.request.request_id, reply)]
+        value = encode(msgspec.structs.replace(reply, took_ms=round(took_ms, 3)))
+        if len(value) > MAX_RECORD_BYTES:
+            reply, shown = failed(asked.request, "internal", f"an answer of {len(value)} bytes: ask for fewer tracks")
+            value = encode(reply)
+        sends = [self._send(asked.address, asked.request.request_id, value)]
         if shown:
             sends.append(self._tell_served(asked.request, shown))
-        await asyncio.gather(*sends)
+        with timed("reply"):
+            await asyncio.gather(*sends)
+        count_reply(reply)
+        count_request(reply, time.time() - message.timestamp)
 
     async def _admit(self, message: Any) -> Asked:
         began_s = time.perf_counter()
+        require_headers(message.headers or ())
         request = decode(message.value, RecommendationRequest)
         address = reply_address(message.headers or (), allowed=self.reply_topics, prefix=self.prefix)
         await self._check_exists(address)
@@ -158,8 +168,10 @@ class RecommendationAgent:
             settled = await self._settle(asked)
         except UnknownSeed as error:
             return failed(request, "unknown_seed", str(error))
+        except Overloaded:
+            return await self._overloaded(asked)
         except (StoreUnavailable, IndexUnavailable) as error:
-            log.warning("no answer for %s: %s", request.request_id, error)
+            log.warning("no answer for %s: %s", request.request_id, error, extra={"request_id": request.request_id})
             return failed(request, "internal", f"a store is away, try again: {error}")
         if asyncio.get_running_loop().time() >= asked.deadline_s:
             return failed(request, "deadline_exceeded", "the answer was not ready before the deadline")
@@ -169,26 +181,27 @@ class RecommendationAgent:
         return failed(asked.request, "overloaded", "more requests came than can be answered, ask again later")
 
     async def _settle(self, asked: Asked) -> Settled:
-        after = {int(partition): offset for partition, offset in (asked.request.after or {}).items()}
-        person, watermark, late = await self._read_listener(asked.request.user_id, after, asked.deadline_s)
-        answer = await self.recommender.answer(
-            asked.request, person, now_ms=int(time.time() * 1000), deadline_s=asked.deadline_s
-        )
+        request = asked.request
+        with timed("after"):
+            late = bool(request.after) and not await self._have_counted(request.after or {}, asked.deadline_s)
+        async with self.turns.turn():
+            with timed("listener"):
+                person, watermark = await self.listeners.read_for_answer(request.user_id, self.event_partitions)
+            now_ms = int(time.time() * 1000)
+            answer = await self.recommender.answer(request, person, now_ms=now_ms, deadline_s=asked.deadline_s)
         return Settled(answer, watermark, late)
 
-    async def _read_listener(
-        self, user_id: str | None, after: Mapping[int, int], deadline_s: float
-    ) -> tuple[Person, Mapping[int, int], bool]:
-        """The person once the events up to `after` have counted, and whether that took too long."""
+    async def _have_counted(self, after: Mapping[str, int], deadline_s: float) -> bool:
+        """Wait until the events up to `after` have counted; False when that takes too long."""
         loop = asyncio.get_running_loop()
         reserve_s = min(RESERVE_S, (deadline_s - loop.time()) / 4)
         pause_s = FIRST_POLL_S
         while True:
-            person, watermark = await self.listeners.read_for_answer(user_id, self.event_partitions)
-            if all(watermark.get(partition, -1) >= offset for partition, offset in after.items()):
-                return person, watermark, False
+            _, watermark = await self.listeners.read_for_answer(None, self.event_partitions)
+            if all(watermark.get(int(partition), -1) >= offset for partition, offset in after.items()):
+                return True
             if loop.time() + pause_s >= deadline_s - reserve_s:
-                return person, watermark, True
+                return False
             await asyncio.sleep(pause_s)
             pause_s = min(1.5 * pause_s, LONGEST_POLL_S)
 
@@ -210,6 +223,7 @@ class RecommendationAgent:
     async def _refuse(self, message: Any, refused: RecordRefused) -> None:
         """Tell the sender of an unreadable request, as far as it can be told whom."""
         try:
+            require_headers(message.headers or ())
             address = reply_address(message.headers or (), allowed=self.reply_topics, prefix=self.prefix)
             await self._check_exists(address)
         except RecordRefused:
@@ -217,11 +231,12 @@ class RecommendationAgent:
         request_id = readable_id(message.value)
         error = ReplyError(code="invalid_request", message=str(refused)[:2000])
         reply = RecommendationReply(request_id=request_id, user_id=None, status="error", error=error)
-        await self._send(address, request_id, reply)
+        await self._send(address, request_id, encode(reply))
+        count_reply(reply)
 
-    async def _send(self, address: ReplyAddress, request_id: str | None, reply: Record) -> None:
+    async def _send(self, address: ReplyAddress, request_id: str | None, value: bytes) -> None:
         key = request_id.encode() if request_id is not None else None
-        await self.producer.send(address.topic, key, encode(reply), address.partition, list(address.headers))
+        await self.producer.send(address.topic, key, value, address.partition, list(address.headers))
 
     async def _tell_served(self, request: RecommendationRequest, shown: Sequence[Merged]) -> None:
         served = Served(
@@ -282,7 +297,7 @@ def impression(position: int, one: Merged) -> ServedItem:
 
 
 class _OnlyId(msgspec.Struct):
-    request_id: str
+    request_id: RequestId
 
 
 def readable_id(value: bytes | None) -> str | None:

@@ -221,7 +221,7 @@ def _sum_up(replayed: Replayed, what: str, as_json: bool) -> None:
         return
     typer.echo(f"{_by_topic(replayed)} {what}")
     if replayed.unsendable:
-        typer.echo(f"{replayed.unsendable:,} left out: a record with neither key nor value cannot be sent")
+        typer.echo(f"{replayed.unsendable:,} left out: records without key and value, or too large, cannot be sent")
 
 
 @contextmanager

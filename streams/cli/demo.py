@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,7 +48,9 @@ def demo(
     with running_stack(data_dir, keep=keep) as process:
         settings = settings_from(data_dir=data_dir)
         with Client(connection_of(settings), settings.topic_prefix) as client:
-            Demo(client, console, library()).run()
+            tracks = sample()
+            sounds = {one.track_id: one.features for one in tracks if one.features}
+            Demo(client, console, well_known(tracks), sounds).run()
         if keep:
             console.print(
                 f"Still running in {data_dir}: try [bold]throughbeat recommend --data-dir {data_dir} --user ada[/]"
@@ -89,18 +91,19 @@ def wait_for(ready_file: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
-def library() -> list[Track]:
-    """Well-known tracks of one genre of the sample, each by another artist, the most popular first."""
+def sample() -> list[Track]:
+    """The tracks of the sample whose sound is known."""
     from streams.catalogue import sample_tracks
     from streams.importing.tracks import open_tracks
     from streams.labelled import records_of
     from topics.records import Track
 
-    fitting = [
-        one
-        for one in records_of(open_tracks(sample_tracks()), Track)
-        if LOVED_GENRE in (one.genres or ()) and one.features and one.artists and one.artists[0].artist_id
-    ]
+    return [one for one in records_of(open_tracks(sample_tracks()), Track) if one.features]
+
+
+def well_known(tracks: Sequence[Track]) -> list[Track]:
+    """Of one genre, each by another artist, the most popular first."""
+    fitting = [one for one in tracks if LOVED_GENRE in (one.genres or ()) and one.artists and one.artists[0].artist_id]
     fitting.sort(key=lambda one: (-(one.popularity or 0), one.track_id))
     by_artist = {one.artists[0].artist_id: one for one in reversed(fitting)}
     return sorted(by_artist.values(), key=lambda one: (-(one.popularity or 0), one.track_id))

@@ -44,6 +44,7 @@ ROOTS = (
     ("streams.errors", "StreamError"),
     ("streams.embedded.errors", "EmbeddedError"),
     ("kafka.errors", "KafkaError"),
+    ("aiokafka.errors", "KafkaError"),
 )
 
 
@@ -95,7 +96,9 @@ def one_line_errors() -> Iterator[None]:
         line, code = line_of(error)
         if code == 1 and os.environ.get("THROUGHBEAT_LOG_LEVEL") == "debug":
             raise
-        print(f"throughbeat: {line}", file=sys.stderr)
+        from streams.secrets import hide, secrets_in
+
+        print(f"throughbeat: {hide(line, secrets_in(os.environ))}", file=sys.stderr)
         if not isinstance(error, expected()) and logging.getLogger().handlers:
             # A worker writes a log, and whoever reads it wants to know where.
             logging.getLogger(__name__).error("ended by a bug", exc_info=error)

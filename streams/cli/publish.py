@@ -16,6 +16,7 @@ import typer
 
 from streams.cli.options import DataDirOption, JsonOption, KafkaOption, PrefixOption, settings_from
 from streams.connections import connection_of
+from streams.lines import LONGEST_LINE, bounded_lines, is_too_long
 from topics.client import Client, Published
 from topics.codec import decode
 from topics.errors import PublishFailed, RecordRefused
@@ -82,8 +83,8 @@ class Sending:
     def send(self, lines: Iterable[bytes]) -> None:
         """Send every line that is not empty; returns once each is acknowledged, refused or failed."""
         for number, line in enumerate(lines, start=1):
-            if stripped := line.strip():
-                self._send_one(number, stripped)
+            if line.strip():
+                self._send_one(number, line)
         self._settle(0)
 
     def withdraw(self, ids: Iterable[str]) -> None:
@@ -94,7 +95,9 @@ class Sending:
 
     def _send_one(self, number: int, line: bytes) -> None:
         try:
-            key, value = self.letter_of(line)
+            if is_too_long(line):
+                raise RecordRefused("too_large", f"expected at most {LONGEST_LINE} bytes a line")
+            key, value = self.letter_of(line.strip())
         except RecordRefused as refused:
             self.refused += 1
             self.tell(number, f"{refused.reason}: {refused}")
@@ -147,18 +150,18 @@ def _key_in(line: bytes, name: str) -> bytes | None:
 def _lines(file: str | None) -> Iterator[Iterable[bytes]]:
     """The lines of the file, with a bar on a terminal."""
     if file is None or file == "-":
-        yield sys.stdin.buffer if file else ()
+        yield bounded_lines(sys.stdin.buffer) if file else ()
         return
     with Path(file).open("rb") as opened:
         if sys.stderr.isatty():
             with _bar(opened, Path(file).stat().st_size) as lines:
-                yield lines
+                yield bounded_lines(lines)
         else:
-            yield opened
+            yield bounded_lines(opened)
 
 
 @contextmanager
-def _bar(opened: BinaryIO, size: int) -> Iterator[Iterable[bytes]]:
+def _bar(opened: BinaryIO, size: int) -> Iterator[BinaryIO]:
     from rich.console import Console
     from rich.progress import wrap_file
 

@@ -35,6 +35,7 @@ def up(
 
     Example: throughbeat up --catalogue sample
     """
+    from streams.embedded.child import ChildState
     from streams.settings import read_settings
     from streams.up import Stack, Wanted
     from streams.updisplay import UpDisplay
@@ -43,6 +44,10 @@ def up(
     settings = read_settings(os.environ, data_dir=data_dir)
     ports = {name: port for name, port in (("kafka_port", kafka_port), ("redis_port", redis_port)) if port}
     with UpDisplay(began) as display:
-        stack = Stack(settings, Wanted(catalogue, ready_file, **ports), display.changed, display.imported)
-        asyncio.run(stack.run(lambda: display.ready(stack.file)))
+
+        def changed(name: str, state: ChildState) -> None:
+            display.changed(name, state, stack.failures.get(name, "") if state is ChildState.RESTARTING else "")
+
+        stack = Stack(settings, Wanted(catalogue, ready_file, **ports), changed, display.imported)
+        asyncio.run(stack.run(lambda: display.ready(stack.file, stack.metrics)))
         display.stopped()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streams.cli.options import DataDirOption, KafkaOption, PrefixOption, settings_from
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# Libraries that tell every attempt to connect, or every rebalance.
-NOISY = ("aiokafka", "faust", "kafka", "mode", "httpx")
+from streams.cli.options import DataDirOption, KafkaOption, PrefixOption, expected, line_of, settings_from
 
 
 def worker(
@@ -35,19 +32,30 @@ def worker(
 
     Example: throughbeat worker --roles listening --kafka broker-1:9092
     """
+    # Read when NumPy and torch are loaded. A worker is one thread's work: its batches are small, and threads of a pool
+    # that wait for one another take longer than one alone as soon as a core is busy.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    from streams.observing.logs import set_up_logs
     from streams.roles import assemble
+    from streams.secrets import secrets_in
     from streams.up import write_atomically
     from streams.worker import parse_roles, run_worker
 
     settings = settings_from(kafka, prefix, data_dir)
     wanted = parse_roles(roles)
-    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
-    for name in NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING if settings.log_level != "debug" else logging.DEBUG)
+    set_up_logs(settings.log_level, settings.log_format, secrets_in(os.environ))
 
     def on_ready() -> None:
         logging.getLogger(__name__).info("ready: %s", roles)
         if ready_file is not None:
             write_atomically(ready_file, roles.encode())
 
-    asyncio.run(run_worker(settings, wanted, assemble, on_ready))
+    try:
+        asyncio.run(run_worker(settings, wanted, assemble, on_ready))
+    except Exception as error:
+        if settings.log_format == "text":
+            raise  # told in one line, as of every command
+        line, code = line_of(error)
+        logging.getLogger(__name__).critical(line, exc_info=None if isinstance(error, expected()) else error)
+        raise typer.Exit(code) from error

@@ -36,7 +36,7 @@ class ChildNotReady(EmbeddedError):
 
 
 class ChildEnded(ChildNotReady):
-    """A child ended before it was ready; another try may do better."""
+    """A child ended by itself; another try may do better."""
 
 
 class UnknownDependency(EmbeddedError):

@@ -74,12 +74,14 @@ class EmbeddedKafka:
         port: for clients; a free one unless told.
         controller_port: for the broker's own use; a free one unless told.
         cache_dir: where the jars are kept, shared by all data directories of a user.
+        more: settings of the broker beside, or instead of, those that are set here.
     """
 
     data_dir: Path
     port: int = field(default_factory=free_port)
     controller_port: int = field(default_factory=free_port)
     cache_dir: Path = field(default_factory=default_cache_dir)
+    more: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def bootstrap(self) -> str:
@@ -100,7 +102,8 @@ class EmbeddedKafka:
         require_free(self.port, self.controller_port)
         require_jars(self.cache_dir)
         self.directory.mkdir(parents=True, exist_ok=True)
-        _write_properties(self.directory / "server.properties", server_properties(self.port, self.controller_port))
+        properties = {**server_properties(self.port, self.controller_port), **self.more}
+        _write_properties(self.directory / "server.properties", properties)
         _write_properties(self.directory / "log4j2.properties", _LOGGING)
         if self.cluster_id() is None:
             self._format_storage()

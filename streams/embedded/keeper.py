@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from streams.embedded.child import Child, ChildState
 from streams.embedded.errors import ChildEnded, ChildNotReady, EmbeddedError
-from streams.embedded.process import Process, ask_to_end, kill_group, not_ready, spawn
+from streams.embedded.process import Process, ask_to_end, died, kill_group, not_ready, spawn
 from streams.embedded.restarts import RestartPolicy
 from streams.embedded.threads import in_thread
 
@@ -30,13 +30,15 @@ class Keeper:
     Attributes:
         child: what is kept running.
         ready: set when the child has become ready for the first time.
+        up: set while the child is ready.
         state: where the child is in its life; STOPPED before the first start.
-        failure: why the last start failed, None if none did.
+        failure: why the child last ended or failed to start, None if it never did.
     """
 
     def __init__(self, child: Child, policy: RestartPolicy, on_change: OnChange) -> None:
         self.child = child
         self.ready = asyncio.Event()
+        self.up = asyncio.Event()
         self.state = ChildState.STOPPED
         self.failure: EmbeddedError | None = None
         self._policy = policy
@@ -52,18 +54,21 @@ class Keeper:
     async def keep_running(self, after: Sequence[asyncio.Event] = ()) -> NoReturn:
         """Start the child once all of `after` are set, and again whenever it dies, until cancelled.
 
+        A child that died while one of `after` was away is started as soon as it is back; else after a pause that grows.
+
         Raises:
             EmbeddedError: the child cannot be brought up for a first time.
         """
-        for dependency in after:
-            await dependency.wait()
+        await _all_set(after)
         self._change(ChildState.STARTING)
         failures = 0
         while True:
             ready_for_s = await self._live_once(failures)
             failures = self._policy.failures_after(failures, ready_for_s)
             self._change(ChildState.RESTARTING)
-            await asyncio.sleep(self._policy.delay_s(failures))
+            if all(dependency.is_set() for dependency in after):
+                await asyncio.sleep(self._policy.delay_s(failures))
+            await _all_set(after)
 
     async def stop(self) -> None:
         """End the child: SIGTERM, then SIGKILL when its time is up; returns once it is gone."""
@@ -91,8 +96,13 @@ class Keeper:
             return 0.0
         ready_at = time.monotonic()
         self.ready.set()
+        self.up.set()
         self._change(ChildState.READY)
-        await asyncio.wait({life.exited})
+        try:
+            await asyncio.wait({life.exited})
+        finally:
+            self.up.clear()
+        self.failure = died(self.child, life.exited.result())
         await _sweep(life)
         return time.monotonic() - ready_at
 
@@ -145,6 +155,11 @@ class Keeper:
     def _change(self, state: ChildState) -> None:
         self.state = state
         self._on_change(self.child.name, state)
+
+
+async def _all_set(events: Sequence[asyncio.Event]) -> None:
+    for event in events:
+        await event.wait()
 
 
 async def _sweep(life: _Life) -> None:

@@ -100,6 +100,12 @@ def not_ready(child: Child, *, ended: bool) -> ChildNotReady:
     return kind(f"{child.name} {how}; the end of {child.log_path}:\n{tail}")
 
 
+def died(child: Child, code: int) -> ChildEnded:
+    """Say how a child that was ready has ended, and what it last wrote to its log."""
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    return ChildEnded(f"{child.name} {how}: {log_tail(child.log_path, lines=1) or '(it wrote nothing)'}")
+
+
 def log_tail(log_path: Path, lines: int = 15) -> str:
     """Read the last lines of a log, empty if there is none."""
     if not log_path.exists():

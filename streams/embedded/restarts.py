@@ -15,7 +15,8 @@ class RestartPolicy:
     """
 
     first_delay_s: float = 0.5
-    longest_delay_s: float = 30.0
+    # With the seconds of a start, work goes on within 15 s of the end of whatever was wrong.
+    longest_delay_s: float = 10.0
     reset_after_s: float = 60.0
     first_attempts: int = 3
 

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -112,14 +112,16 @@ def running_stack(
     kafka_port: int | None = None,
     redis_port: int | None = None,
     cache_dir: Path | None = None,
+    broker: Mapping[str, str] | None = None,
 ) -> Iterator[RunningStack]:
-    """Run Kafka and Redis on a data directory for the length of a `with` block.
+    """Run Kafka and Redis on a data directory for the length of a `with` block; `broker`: settings for Kafka.
 
     Raises:
         DataDirectoryInUse: another process runs on the directory.
         EmbeddedError: a part could not be prepared or did not become ready.
     """
-    kafka = EmbeddedKafka(data_dir, kafka_port or free_port(), cache_dir=cache_dir or default_cache_dir())
+    port = kafka_port or free_port()
+    kafka = EmbeddedKafka(data_dir, port, cache_dir=cache_dir or default_cache_dir(), more=broker or {})
     stack = RunningStack(kafka, EmbeddedRedis(data_dir, redis_port or free_port()))
     with data_directory(data_dir):
         try:

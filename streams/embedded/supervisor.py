@@ -60,7 +60,7 @@ class Supervisor:
 
     @property
     def failures(self) -> Mapping[str, str]:
-        """Why the last start of a child failed, for those of which one did."""
+        """Why a child last ended or failed to start, for those that did."""
         return {name: str(keeper.failure) for name, keeper in self._keepers.items() if keeper.failure is not None}
 
     async def run(self, on_ready: Callable[[], None] | None = None) -> None:
@@ -97,7 +97,7 @@ class Supervisor:
             task.result()
 
     async def _keep(self, keeper: Keeper) -> NoReturn:
-        await keeper.keep_running([self._keepers[name].ready for name in keeper.child.after])
+        await keeper.keep_running([self._keepers[name].up for name in keeper.child.after])
 
     async def _announce(self, on_ready: Callable[[], None]) -> None:
         for keeper in self._keepers.values():

@@ -17,12 +17,16 @@ from typing import IO, Any, Literal, NamedTuple
 import msgspec
 
 from streams.importing.errors import ColumnsMissing, FileUnreadable
+from streams.lines import LONGEST_LINE, bounded_lines, is_too_long
 
 Cells = list[str]
 FileFormat = Literal["csv", "jsonl", "json"]
 
 _SUFFIXES: dict[str, FileFormat] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 _BLOCK = 1 << 20
+# One JSON object is read whole, and takes some ten times its size.
+LARGEST_OBJECT = 256 * 1024 * 1024
+TOO_LONG = f"a line of more than {LONGEST_LINE} characters"
 
 
 class BadRow(NamedTuple):
@@ -75,7 +79,10 @@ def csv_columns(path: Path, required: Sequence[str]) -> list[str]:
         ColumnsMissing: `required` columns are not there; the message names them and those that are.
     """
     with reading(path), _open_text(path) as file:
-        columns = next(csv.reader(file), None)
+        try:
+            columns = next(csv.reader(_Lines(file)), None)
+        except csv.Error as error:
+            raise FileUnreadable(f"{path} has no readable header: {error}") from error
     if columns is None:
         raise FileUnreadable(f"{path} is empty: expected a header with the columns {', '.join(required)}")
     columns = [name.strip() for name in columns]
@@ -91,7 +98,7 @@ def csv_rows(path: Path, columns: int) -> Iterator[Cells | BadRow]:
         FileUnreadable: the file ends early or is damaged; the rows before were given.
     """
     with reading(path), _open_text(path) as file:
-        reader = csv.reader(file)
+        reader = csv.reader(_Lines(file))
         next(reader, None)
         for row, cells in enumerate(filter(_is_filled, _readable(reader)), 1):
             if isinstance(cells, str):
@@ -102,16 +109,15 @@ def csv_rows(path: Path, columns: int) -> Iterator[Cells | BadRow]:
                 yield cells
 
 
-def json_lines(path: Path) -> Iterator[bytes]:
+def json_lines(path: Path) -> Iterator[bytes | BadRow]:
     """Every line that is not blank.
 
     Raises:
         FileUnreadable: the file ends early or is damaged.
     """
     with reading(path), open_bytes(path) as file:
-        for line in file:
-            if stripped := line.strip():
-                yield stripped
+        for row, line in enumerate(filter(bytes.strip, bounded_lines(file)), 1):
+            yield BadRow(row, f"row: {TOO_LONG}", "") if is_too_long(line) else line.strip()
 
 
 def json_members(path: Path) -> list[tuple[str, Any]]:
@@ -121,10 +127,12 @@ def json_members(path: Path) -> list[tuple[str, Any]]:
         FileUnreadable: the file holds something else.
     """
     with reading(path), open_bytes(path) as file:
-        content = file.read()
+        content = file.read(LARGEST_OBJECT + 1)
+    if len(content) > LARGEST_OBJECT:
+        raise FileUnreadable(f"{path} has more than {LARGEST_OBJECT} bytes: write it as .jsonl, one record a line")
     try:
         return list(msgspec.json.decode(content, type=dict[str, Any]).items())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FileUnreadable(f"{path}: expected one JSON object, got {error}") from error
 
 
@@ -149,6 +157,22 @@ def csv_text(cells: Sequence[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(cells)
     return line.getvalue()
+
+
+class _Lines:
+    """Lines for Python's CSV reader, which takes what is raised here for a fault of the row, and goes on."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._lines = bounded_lines(file)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        if is_too_long(line):
+            raise csv.Error(TOO_LONG)
+        return line
 
 
 def _open_text(path: Path) -> IO[str]:

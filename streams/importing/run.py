@@ -164,8 +164,9 @@ def next_chunk(items: Iterator[Item], source: Source, first_row: int, updated_at
         try:
             letter = letter_of(source, item, updated_at_ms)
         except RecordRefused as refusal:
-            row = row_of(item, first_row + chunk.rows)
-            chunk.refused.append(Refused(row, rows, refusal.reason, text_of(item)))
+            row, text = row_of(item, first_row + chunk.rows), text_of(item)
+            chunk.refused.append(Refused(row, rows, refusal.reason, text))
+            size += len(text)
         else:
             chunk.letters.append(letter)
             size += len(letter.value)

@@ -8,7 +8,6 @@ are made in Python.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -25,7 +24,7 @@ from streams.connections import connection_of
 from streams.importing.errors import NotAcknowledged
 from streams.importing.source import Letter
 from streams.settings import Settings
-from topics.connection import BrokerUnavailable, Connection
+from topics.connection import BrokerUnavailable
 from topics.errors import UnknownTopic
 
 Acknowledgement = asyncio.Future[Any]
@@ -35,9 +34,6 @@ BATCH_BYTES = 512 * 1024
 REQUEST_MS = 30_000
 _ADMIN_MS = 5_000
 _GIVE_UP_S = 5.0
-_SHARED = frozenset(
-    {"bootstrap_servers", "security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"}
-)
 
 
 class Sender(Protocol):
@@ -72,12 +68,14 @@ class BulkSender:
         self._partitions = 0
 
     async def __aenter__(self) -> Self:
+        connection = connection_of(self._settings)
         self._producer = AIOKafkaProducer(
             acks="all",
             enable_idempotence=True,
             max_batch_size=BATCH_BYTES,
             request_timeout_ms=REQUEST_MS,
-            **_options(connection_of(self._settings)),
+            bootstrap_servers=connection.options()["bootstrap_servers"],
+            **connection.security(),
         )
         try:
             await self._producer.start()
@@ -166,11 +164,3 @@ def topic_id(settings: Settings, topic: str) -> str:
         admin.close()
     # Brokers before Kafka 2.8 give topics no id; there the address has to do.
     return str(found.get("topic_id") or settings.kafka_url)
-
-
-def _options(connection: Connection) -> dict[str, Any]:
-    """What aiokafka calls the settings that kafka-python takes."""
-    options = {name: given for name, given in connection.options().items() if name in _SHARED}
-    if connection.security_protocol.endswith("SSL"):
-        options["ssl_context"] = ssl.create_default_context(cafile=connection.ca_file or None)
-    return options

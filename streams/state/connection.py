@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import hiredis
@@ -14,8 +15,9 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from streams.errors import StoreUnavailable
-from streams.settings import Settings
+from streams.errors import SettingInvalid, StoreRefused, StoreUnavailable
+from streams.secrets import shown_url
+from streams.settings import Settings, variable
 from streams.state.scripts import all_scripts
 
 Command = Sequence[bytes | str | int]
@@ -28,8 +30,10 @@ CONNECTIONS_MAX = 32
 class RedisConnection:
     """Runs commands on one server, over as many connections as there are callers at once, up to a bound."""
 
-    def __init__(self, pool: BlockingConnectionPool) -> None:
+    def __init__(self, pool: BlockingConnectionPool, place: str) -> None:
+        """`place` is how errors call the server."""
         self._pool = pool
+        self._place = place
 
     async def run(self, commands: Sequence[Command]) -> list[Any]:
         """The replies, in order, of commands sent at once; scripts that the server has forgotten are loaded.
@@ -37,7 +41,8 @@ class RedisConnection:
         When it raises, any of the commands may have been carried out, or none: they must bear to be run again.
 
         Raises:
-            StoreUnavailable: Redis did not answer in time, or refused one of the commands.
+            StoreUnavailable: Redis did not answer in time, or refused one of the commands; StoreRefused, which is one,
+                when it does not let us in.
         """
         try:
             replies = await self._exchange(commands)
@@ -46,7 +51,7 @@ class RedisConnection:
                 replies = await self._exchange(commands)
             _raise_refusal(replies)
         except (redis.RedisError, OSError) as error:
-            raise StoreUnavailable(f"expected an answer from Redis, got {type(error).__name__}: {error}") from error
+            raise _told(error, self._place) from error
         return replies
 
     async def aclose(self) -> None:
@@ -66,9 +71,14 @@ class RedisConnection:
 
 
 def connect(settings: Settings) -> RedisConnection:
-    """A connection to the installation's Redis; nothing is sent before the first command."""
+    """A connection to the installation's Redis; nothing is sent before the first command.
+
+    Raises:
+        SettingInvalid: certificates are named for a connection that uses none, or are not there.
+    """
     pool = BlockingConnectionPool.from_url(
         settings.redis_url,
+        **_security(settings),
         max_connections=CONNECTIONS_MAX,
         timeout=WAIT_FOR_CONNECTION_S,
         socket_connect_timeout=CONNECT_S,
@@ -78,7 +88,36 @@ def connect(settings: Settings) -> RedisConnection:
         retry=Retry(NoBackoff(), 0),
         protocol=2,
     )
-    return RedisConnection(pool)
+    return RedisConnection(pool, shown_url(settings.redis_url))
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    """What the URL does not say."""
+    given: dict[str, Any] = {"password": settings.redis_password} if settings.redis_password else {}
+    if not settings.redis_ca_file:
+        return given
+    if not settings.redis_url.startswith("rediss://"):
+        raise SettingInvalid(f"{variable('redis_ca_file')} needs a rediss:// URL in {variable('redis_url')}")
+    if not Path(settings.redis_ca_file).is_file():
+        raise SettingInvalid(f"{variable('redis_ca_file')}: no such file of certificates: {settings.redis_ca_file}")
+    return {**given, "ssl_ca_certs": settings.redis_ca_file}
+
+
+def _told(error: Exception, place: str) -> StoreUnavailable:
+    """The error in our own words, with what to do where waiting is no use."""
+    text = str(error)
+    if isinstance(error, redis.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
+        return StoreRefused(
+            f"Redis at {place} does not let us in: check {variable('redis_password')}, and the user in the URL"
+        )
+    if isinstance(error, redis.exceptions.NoPermissionError):
+        return StoreRefused(f"Redis at {place} does not let this user do what is needed: {text}")
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return StoreRefused(
+            f"the certificate of Redis at {place} is not trusted: name the file of the authority that signed it in "
+            f"{variable('redis_ca_file')}, and in {variable('redis_url')} the host that it is for"
+        )
+    return StoreUnavailable(f"expected an answer from Redis at {place}, got {type(error).__name__}: {text}")
 
 
 def _pack(command: Command) -> bytes:

@@ -7,9 +7,9 @@ say how long its track is, `UNKNOWN_DURATION_MS` stands in.
 
 from __future__ import annotations
 
+from recall.session import SKIP_MS
 from topics.records import Listen
 
-EARLY_SKIP_MS = 30_000
 UNKNOWN_DURATION_MS = 210_000
 CLOCK_AHEAD_MS = 86_400_000
 
@@ -28,13 +28,13 @@ def share_heard(event: Listen) -> float:
 def is_finished(event: Listen) -> bool:
     """Whether a play heard enough to speak for its track: half of it, or 30 s where its length is not known."""
     if event.played_ms is not None and not event.duration_ms:
-        return event.played_ms >= EARLY_SKIP_MS
+        return event.played_ms >= SKIP_MS
     return share_heard(event) >= 0.5
 
 
 def is_early(event: Listen) -> bool:
     """Whether a skip came before 30 s."""
-    return (event.played_ms or 0) < EARLY_SKIP_MS
+    return (event.played_ms or 0) < SKIP_MS
 
 
 def anchor_weight(event: Listen) -> float:

@@ -206,6 +206,16 @@ async def test_withdrawn_tracks_are_nowhere_and_may_come_back_older(index: Track
     assert await index.count() == 2
 
 
+async def test_what_was_read_before_is_read_anew_once_it_is_written(index: TrackIndex) -> None:
+    await index.upsert([one("x", along(0), popularity=1.0)])
+    assert len(await index.nearest(along(0), 5)) == 1
+    await index.upsert([one("x", along(1), popularity=2.0)])
+    assert (await index.most_popular(1))[0].popularity == 2.0
+    assert (await index.vectors(["x"]))["x"].tolist() == along(1).tolist()
+    await index.withdraw(["x"])
+    assert await index.fetch(["x"]) == {}
+
+
 async def test_track_without_a_vector_is_found_by_all_but_nearness(index: TrackIndex) -> None:
     await index.upsert([one("mute", popularity=5.0), one("heard", along(0))])
     assert [hit.track.track_id for hit in await index.nearest(along(0), 9)] == ["heard"]

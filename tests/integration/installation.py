@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -48,21 +49,30 @@ def track(track_id: str, artist: str = "a", **fields: object) -> Track:
 
 
 class Installation:
-    """One prefix on the test session's broker and Redis."""
+    """One prefix on the test session's broker and Redis; `more` are settings on top."""
 
-    def __init__(self, stack: RunningStack, prefix: str, data_dir: Path) -> None:
-        self.settings = Settings(
-            kafka_url=stack.kafka_bootstrap, redis_url=stack.redis_url, topic_prefix=prefix, data_dir=data_dir
-        )
-        create_topics(connection_of(self.settings), prefix, 0, 1)
-        self.client = Client(connection_of(self.settings), prefix)
+    def __init__(self, stack: RunningStack, prefix: str, data_dir: Path, **more: Any) -> None:
+        addresses = {"kafka_url": stack.kafka_bootstrap, "redis_url": stack.redis_url}
+        self._open(Settings(**{**addresses, "topic_prefix": prefix, "data_dir": data_dir, **more}))
+
+    @classmethod
+    def of(cls, settings: Settings) -> Installation:
+        """One on parts of its own."""
+        self = cls.__new__(cls)
+        self._open(settings)
+        return self
+
+    def _open(self, settings: Settings) -> None:
+        self.settings = settings
+        create_topics(connection_of(settings), settings.topic_prefix, 0, 1)
+        self.client = Client(connection_of(settings), settings.topic_prefix)
         self.watermark: dict[str, int] = {}
 
     @contextmanager
-    def worker(self, roles: str = ALL_ROLES) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, roles: str = ALL_ROLES, module: str = "streams.cli") -> Iterator[subprocess.Popen[bytes]]:
         """A worker that has its partitions."""
         ready = self.settings.data_dir / f"{uuid.uuid4().hex}.ready"
-        command = [sys.executable, "-m", "streams.cli", "worker", "--roles", roles, "--ready-file", str(ready)]
+        command = [sys.executable, "-m", module, "worker", "--roles", roles, "--ready-file", str(ready)]
         log = (self.settings.data_dir / "worker.log").open("ab")
         environment = {**os.environ, **environment_of(self.settings)}
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

@@ -12,21 +12,26 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from kafka import KafkaProducer
 
+from streams.connections import connection_of
 from streams.embedded.stack import RunningStack
 from streams.state.connection import connect
 from streams.state.persons import PersonStore
-from tests.integration.installation import NOW_MS, Installation, features, track
+from tests.integration.installation import NOW_MS, Installation, eventually, features, track
+from tests.integration.responder import stored
 from topics.codec import decode, require_key
 from topics.errors import RecordRefused
-from topics.records import Seed
+from topics.records import ArtistRef, Seed, Track
 from topics.specs import (
     CATALOG_ARTISTS,
     CATALOG_PLAYLISTS,
     CATALOG_TRACKS,
     LISTENING_EVENTS,
+    REPLIES,
     REQUESTS,
     TopicSpec,
+    full_name,
 )
 
 SPECS = (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, LISTENING_EVENTS, REQUESTS)
@@ -210,6 +215,71 @@ def test_noise_is_accounted_for(here: Installation, noise: list[tuple[TopicSpec,
         sent[spec.name][send(here, spec, key, value)] = (key, value)
     for spec in {spec for spec, _, _ in noise}:
         assert accounted(here, spec, sent[spec.name]) == bad[spec.name]
+
+
+def test_record_that_came_compressed_is_set_aside_by_its_beginning(here: Installation) -> None:
+    packed = connection_of(here.settings).open(KafkaProducer, compression_type="gzip", max_request_size=30_000_000)
+    for spec in SPECS:
+        sent = packed.send(full_name(spec, here.settings.topic_prefix), b"x" * 20_000_000, b"large").get(30)
+        here.settled(spec)
+        (letter,) = [one for one in here.dead(spec) if place_of(one) == (sent.partition, sent.offset)]
+        assert (letter.key, letter.value) == (b"large", b"x" * 1_048_576)
+        assert dict(letter.headers)["dead_cut_from"] == b"20000005"
+        assert dict(letter.headers)["dead_reason"] == b"too_large"
+    packed.close()
+
+
+def test_headers_beyond_what_anybody_needs_are_refused_and_one_less_is_not(here: Installation) -> None:
+    sent, let_in = {}, b'{"event_id": "h", "user_id": "ID", "track_id": "t", "kind": "play", "occurred_at_ms": 1}'
+    for headers in ([("h", b"")] * 64, [("h", b"x" * 32_767)], [("h", b"")] * 65, [("h", b"x" * 32_768)]):
+        at = here.client.post_bytes(LISTENING_EVENTS, b"ID", let_in, headers).result(20)
+        sent[(at.partition, at.offset)] = (b"ID", let_in)
+    assert accounted(here, LISTENING_EVENTS, sent) == 2
+
+
+def answers_on_default_topic(here: Installation, requests: list[tuple[bytes, list[tuple[str, bytes]]]]) -> list[Any]:
+    """What a reader of the replies sees of requests that nobody else sends."""
+    topic = full_name(REPLIES, here.settings.topic_prefix)
+    before = len(stored(connection_of(here.settings), topic))
+    for value, headers in requests:
+        here.client.post_bytes(REQUESTS, b"k", value, headers).result(20)
+    here.settled(REQUESTS)
+    eventually(lambda: len(stored(connection_of(here.settings), topic)) >= before + len(requests))
+    return stored(connection_of(here.settings), topic)
+
+
+def test_request_whose_id_or_headers_are_huge_is_refused_in_a_small_answer(here: Installation) -> None:
+    huge = b"i" * 900_000
+    found = answers_on_default_topic(
+        here,
+        [
+            (b'{"request_id": "' + huge + b'"}', []),
+            (b'{"request_id": "many", "limit": 1}', [("kafka_correlationId", huge)]),
+            (b'{"request_id": "far", "limit": 1}', [("kafka_replyTopic", huge)]),
+            (b'{"request_id": "deep", "x": ' + b"[" * 900_000, []),
+        ],
+    )
+    refused = [json.loads(one.value) for one in found if b"invalid_request" in one.value]
+    assert {one["request_id"] for one in refused} >= {None, "many", "far"}
+    assert all(len(one.value) < 3_000 for one in found if b"invalid_request" in one.value)
+
+
+def test_answer_that_is_larger_than_a_record_asks_for_fewer_tracks(here: Installation) -> None:
+    artists = tuple(ArtistRef(artist_id=f"long-{n}", name="é" * 2_000) for n in range(10))
+    tracks = [
+        Track(track_id=f"long{n}", title=f"{n} " + "é" * 1_990, artists=artists[n % 10 :] + artists[: n % 10])
+        for n in range(60)
+    ]
+    here.client.publish_many(CATALOG_TRACKS, tracks)
+    here.settled(CATALOG_TRACKS)
+    seeds = (Seed(artist_id="long-0"),)
+    reply = here.ask(limit=60, max_per_artist=500, seeds=seeds)
+    assert (reply.status, reply.error and reply.error.code, reply.items) == ("error", "internal", ())
+    assert "ask for fewer tracks" in reply.error.message
+    assert len(here.ask(limit=5, max_per_artist=500, seeds=seeds).items) == 5
+    for one in tracks:
+        here.client.withdraw(CATALOG_TRACKS, one.track_id)
+    here.settled(CATALOG_TRACKS)
 
 
 def test_after_all_that_the_main_job_still_runs(here: Installation) -> None:

@@ -18,6 +18,7 @@ from kafka import KafkaProducer
 from typer.testing import CliRunner
 
 from streams.cli import app
+from streams.dead_letters import FRAMING
 from streams.embedded.stack import RunningStack
 from tests.integration.responder import stored
 from topics.admin import create_topics
@@ -43,6 +44,7 @@ class Box:
         topic: str = "listening.events",
         came_with: tuple[tuple[str, bytes], ...] = (),
         count: int = 1,
+        cut_from: int = 0,
     ) -> None:
         """Letters as `streams.delivery` writes them, a second between two."""
         spec = spec_named(topic)
@@ -55,6 +57,7 @@ class Box:
                 ("dead_partition", b"2"),
                 ("dead_offset", str(number).encode()),
                 ("dead_at_ms", str(AT_MS + number * 1000).encode()),
+                *([("dead_cut_from", str(cut_from).encode())] if cut_from else []),
             ]
             producer.send(full_name(dead_letters_of(spec), self.prefix), value, key, [*came_with, *why])
         producer.close()
@@ -189,6 +192,18 @@ def test_letter_with_neither_key_nor_value_is_told_and_does_not_stop_the_rest(bo
     box.set_aside("null_value", b"{}")
     assert "1 of listening.events sent again\n1 left out" in box.run("replay", "--yes")
     assert [record.value for record in box.arrived()] == [b"{}"]
+
+
+def test_letter_as_large_as_its_topic_takes_is_sent_and_a_larger_or_cut_one_is_told(box: Box) -> None:
+    most = 1_100_000 - 2 * FRAMING - len(b"ada")
+    box.set_aside("too_large", b"x" * most)
+    box.set_aside("too_large", b"x" * (most + 1))
+    box.set_aside("too_large", b"{}", cut_from=5_000_000)
+    box.set_aside("too_large", b"{}")
+    assert box.run("replay", "--yes") == (
+        "2 of listening.events sent again\n2 left out: records without key and value, or too large, cannot be sent\n"
+    )
+    assert [len(record.value) for record in box.arrived()] == [most, 2]
 
 
 def test_replay_that_is_told_to_stop_goes_on_where_it_was(box: Box) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from streams.embedded.stack import RunningStack
+from streams.settings import variable
 from topics.specs import ALL, LISTENING_EVENTS, dead_letters_of, full_name
 
 
@@ -57,11 +59,16 @@ class Installation:
         consumer.close()
         return letters
 
+    @property
+    def log(self) -> str:
+        return self.output.with_suffix(".log").read_text()
+
     @contextmanager
-    def worker(self, poison: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, poison: str = "", **settings: object) -> Iterator[subprocess.Popen[bytes]]:
         command = [sys.executable, "-m", "tests.integration.agent_process", self.bootstrap, self.prefix]
         log = self.output.with_suffix(".log").open("ab")
-        process = subprocess.Popen([*command, str(self.output), poison], stdout=log, stderr=log)
+        environment = {**os.environ, **{variable(name): str(value) for name, value in settings.items()}}
+        process = subprocess.Popen([*command, str(self.output), poison], env=environment, stdout=log, stderr=log)
         try:
             yield process
         finally:

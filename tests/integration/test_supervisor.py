@@ -160,6 +160,48 @@ async def test_child_that_keeps_dying_is_restarted_ever_more_slowly(tmp_path: Pa
     assert all(gap >= delay for gap, delay in zip(gaps, delays, strict=False))
 
 
+async def test_child_that_dies_for_want_of_another_is_started_when_that_is_back(tmp_path: Path) -> None:
+    starts: list[str] = []
+
+    def child(name: str, *after: str, probe: Callable[[], bool] = lambda: True) -> Child:
+        return program(tmp_path, name, SLEEP, after=after, probe=probe, prepare=lambda: starts.append(name))
+
+    gate = tmp_path / "gate"
+    gate.touch()
+    supervisor = Supervisor(tmp_path, [child("store", probe=gate.exists), child("worker", "store")], policy=QUICK)
+    async with running(supervisor):
+        gate.unlink()
+        for name in ("store", "worker"):
+            pid = supervisor.pids[name]
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+        await eventually_beside(lambda: starts.count("store") == 2)
+        await eventually_beside(lambda: supervisor.states["worker"] is ChildState.RESTARTING)
+        # The worker waits for as long as the store has not said that it works.
+        assert starts.count("worker") == 1
+        gate.touch()
+        await eventually_beside(lambda: supervisor.states["worker"] is ChildState.READY)
+    assert starts == ["store", "worker", "store", "worker"]
+
+
+async def test_why_a_child_has_died_is_told_in_its_own_words(tmp_path: Path) -> None:
+    code = "import sys, time; print('stuck: nothing was read for 60 s', flush=True); time.sleep(0.2); sys.exit(3)"
+    supervisor = Supervisor(tmp_path, [program(tmp_path, "worker", code)], policy=QUICK)
+    async with running(supervisor):
+        await eventually_beside(lambda: "worker" in supervisor.failures)
+    assert supervisor.failures["worker"] == "worker ended with code 3: stuck: nothing was read for 60 s"
+
+
+async def test_signal_that_ended_a_child_is_named(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path, [program(tmp_path, "worker", SLEEP)], policy=QUICK)
+    async with running(supervisor):
+        pid = supervisor.pids["worker"]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await eventually_beside(lambda: "worker" in supervisor.failures)
+    assert supervisor.failures["worker"] == "worker was ended by SIGKILL: (it wrote nothing)"
+
+
 async def test_what_a_dead_child_had_started_does_not_outlive_it(tmp_path: Path) -> None:
     code = (
         "import subprocess, sys, time; other = subprocess.Popen([sys.executable, '-S', '-c', 'import time; "

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,12 +64,21 @@ def test_stack_comes_up_answers_and_leaves_nothing_behind(tmp_path: Path) -> Non
             return [one["track_id"] for one in json.loads(shown.stdout)["heard"]] == ["t1"]
 
         eventually(heard)
-        assert cli("doctor", "--data-dir", data_dir).returncode == 0
+        targets = json.loads((data_dir / "run" / "metrics.json").read_text())
+        assert [target["labels"]["worker"] for target in targets] == ["index", "listening"]
+        for target in targets:
+            with urllib.request.urlopen(f"http://{target['targets'][0]}/metrics", timeout=10) as found:
+                assert b"throughbeat_worker_info{" in found.read()
+        examined = cli("doctor", "--data-dir", data_dir)
+        assert examined.returncode == 0, examined.stdout
+        assert f"metrics listening: http://{targets[1]['targets'][0]}/metrics" in examined.stdout
 
         second = cli("up", "--data-dir", data_dir)
         assert second.returncode == 1
         assert str(data_dir) in second.stderr
         assert "Traceback" not in second.stderr
+        # The stack that runs is still to be found.
+        assert cli("doctor", "--data-dir", data_dir).returncode == 0
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 4
     finally:
@@ -77,6 +87,7 @@ def test_stack_comes_up_answers_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert code == 0
     assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     assert not ready.exists()
+    assert not (data_dir / "run" / "metrics.json").exists()
 
 
 def test_command_without_a_stack_says_in_one_line_what_to_do(tmp_path: Path) -> None:

@@ -46,6 +46,10 @@ def test_redis_keeps_what_it_acknowledged_and_kafka_takes_dead_letters() -> None
     assert SERVICES["kafka"]["environment"]["KAFKA_MESSAGE_MAX_BYTES"] > MAX_DEAD_LETTER_BYTES
 
 
+def test_kafka_remembers_where_a_role_was_for_thirty_days() -> None:
+    assert SERVICES["kafka"]["environment"]["KAFKA_OFFSETS_RETENTION_MINUTES"] >= 30 * 24 * 60
+
+
 def test_no_variable_of_ours_is_misspelt_anywhere() -> None:
     words = (ROOT / "docker-compose.yml").read_text().replace(":", " ").split()
     assert {word for word in words if word.startswith(PREFIX)} <= {variable(n) for n in Settings.__struct_fields__}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from recall.filters import DAY_MS, forbidden, split
+from recall.filters import DAY_MS, allowed, forbidden
 from recall.merge import Merged
 from recall.person import NOBODY, Person
 from recall.tracks import CataloguedTrack
@@ -20,9 +20,10 @@ def removed_by(
     filters: Filters | None, *tracks: CataloguedTrack, person: Person = NOBODY, seeds: frozenset[str] = frozenset()
 ) -> dict[str, str]:
     rules = forbidden(RecommendationRequest(request_id="r", filters=filters), person, seeds, now_ms=NOW)
-    kept, removed = split(merged(*tracks), rules)
-    assert len(kept) + len(removed) == len(tracks)
-    return {one.track.track_id: reason for one, reason in removed}
+    kept = {one.track.track_id for one in allowed(merged(*tracks), rules)}
+    reasons = {one.track_id: rules.reason(one) for one in tracks}
+    assert kept == {track_id for track_id, reason in reasons.items() if reason is None}
+    return {track_id: reason for track_id, reason in reasons.items() if reason}
 
 
 def test_heard_disliked_blocked_excluded_and_seeds_never_come() -> None:

@@ -10,7 +10,7 @@ from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.person import NOBODY, Anchor, Person
 from recall.pipeline import Answer, Recommender
 from recall.query import RecallQuery
-from recall.tracks import CataloguedTrack, IndexedTrack
+from recall.tracks import IndexedTrack
 from tests.brute_index import BruteIndex
 from tests.unit.recall.tracks import at
 from topics.records import Filters, Listen, RecommendationRequest, Seed
@@ -26,7 +26,10 @@ class NoPlaylists:
 
 class NoPlays:
     plays: Mapping[str, float] = {}
-    tracks: Mapping[str, CataloguedTrack] = {}
+    most = 0.0
+
+    def most_played(self, genres: Sequence[str], limit: int) -> Sequence[str]:
+        return ()
 
 
 class Broken:
@@ -114,6 +117,13 @@ async def test_taste_is_where_the_list_starts_without_seeds() -> None:
     person = Person(anchors=(Anchor("t52", 1.0, NOW),), heard={"t52": NOW})
     answer = await ask(recommender(CATALOGUE), person, limit=4, max_per_artist=4)
     assert set(ids(answer)) == {"t50", "t51", "t53", "t54"}
+
+
+async def test_clock_that_runs_ahead_does_not_erase_what_else_they_like() -> None:
+    far = 253_402_300_000_000  # year 9999
+    person = Person(anchors=(Anchor("t0", 1.0, far), Anchor("t52", 4.0, NOW)), heard={"t0": far, "t52": NOW})
+    answer = await ask(recommender(CATALOGUE), person, limit=4, max_per_artist=4, breadth=0.0)
+    assert "artist10" in {one.track.artist_ids[0] for one in answer.items}
 
 
 async def test_nobody_known_gets_the_popular() -> None:

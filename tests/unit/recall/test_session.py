@@ -46,7 +46,7 @@ def test_verdict_of_an_event(listened: Listen, expected: float) -> None:
 def ranked(session: list[Listen], *candidates: IndexedTrack, known: tuple[IndexedTrack, ...]) -> list[Merged]:
     felt = mood(session, {one.track.track_id: one for one in known})
     even = [Merged(one.track, {}, {"acoustic": 0.5}, {}) for one in candidates]
-    return rank(even, {one.track.track_id: one.vectors[ACOUSTIC] for one in candidates}, felt)
+    return rank(even, {one.track.track_id: one.vectors[ACOUSTIC] for one in candidates if one.vectors}, felt)
 
 
 SKIPPED, FINISHED = at(0, "skipped", "x"), at(90, "finished", "y")
@@ -90,3 +90,11 @@ def test_callers_own_events_come_last_and_once() -> None:
     stored = [event("play", "a", event_id="1"), event("play", "b", event_id="2")]
     given = [event("play", "b", event_id="2"), event("skip", "c", event_id="3")]
     assert [one.event_id for one in merged_session(stored, given)] == ["1", "2", "3"]
+
+
+def test_track_of_unknown_sound_goes_with_its_artist() -> None:
+    unheard = IndexedTrack(at(0, "unheard", "y").track)
+    other = IndexedTrack(at(0, "other", "z").track)
+    order = ranked([event("play", "finished")], other, unheard, known=(FINISHED,))
+    # The pull is what a track of the very same sound would get: 0.3 of the last event's whole force.
+    assert [(one.track.track_id, round(one.score, 6)) for one in order] == [("unheard", 0.8), ("other", 0.5)]

@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from recall.tracks import CataloguedTrack
-from streams.agents.catalogue import NEWS_MAX, CatalogueEffects, final_states
+from streams.agents.catalogue import NEWS_MAX, CatalogueEffects
 from streams.delivery import Received
 from tests.brute_index import BruteIndex
 from topics.records import Album, Artist, ArtistRef, Features, Playlist, Track
@@ -52,8 +53,8 @@ def received(record: Track | Artist | None, key: str = "t", timestamp_ms: int = 
 
 
 def track(track_id: str = "t", **fields: object) -> Track:
-    artists = (ArtistRef(artist_id="a", name="A"),)
-    return Track(track_id=track_id, title="T", artists=artists, features=Features(energy=0.5), **fields)
+    plain = {"title": "T", "artists": (ArtistRef(artist_id="a", name="A"),), "features": Features(energy=0.5)}
+    return Track(track_id=track_id, **{**plain, **fields})
 
 
 async def test_track_has_its_own_genres_then_its_artists() -> None:
@@ -112,12 +113,52 @@ async def test_catalogue_that_comes_at_once_is_no_news_but_for_its_releases() ->
     assert news == {"fresh"}
 
 
-def test_last_word_on_a_track_within_a_batch_stands() -> None:
-    def standing(*records: Track | None) -> tuple[bool, object]:
-        withdrawn, last = final_states([received(one) for one in records])
-        return bool(withdrawn), last["t"].record.updated_at_ms if "t" in last else None
+async def standing(batches: Sequence[Sequence[int | None]]) -> tuple[object, ...] | None:
+    """Stamp, name and news time of a track after batches of records with these stamps; `None` withdraws."""
+    index, number = BruteIndex(), 0
+    effects = CatalogueEffects(index, Store(), Embedder())
+    for batch in batches:
+        records = []
+        for stamp in batch:
+            record = None if stamp is None else track(title=f"T{number}", updated_at_ms=stamp)
+            records.append(received(record, timestamp_ms=NOW + number))
+            number += 1
+        await effects.apply_tracks(records)
+    found = index.stored.get("t")
+    return found and (found.track.updated_at_ms, found.track.title, found.track.added_at_ms)
 
-    assert standing(track(updated_at_ms=2), track(updated_at_ms=1)) == (False, 2)
-    assert standing(track(updated_at_ms=2), None, track(updated_at_ms=1)) == (True, 1)
-    assert standing(track(updated_at_ms=2), track()) == (False, None)
-    assert standing(track(updated_at_ms=2), None) == (True, None)
+
+@pytest.mark.parametrize(
+    ("stamps", "expected"),
+    [
+        ([2, 1], (2, "T0", NOW)),
+        ([2, 3], (3, "T1", NOW)),
+        ([2, None, 1], (1, "T2", NOW + 2)),
+        ([2, 0], (0, "T1", NOW)),
+        ([9, 0, 5], (5, "T2", NOW)),
+        ([2, None], None),
+    ],
+)
+async def test_how_records_are_batched_changes_nothing(stamps: list[int | None], expected: object) -> None:
+    for first in range(len(stamps) + 1):
+        for second in range(first, len(stamps) + 1):
+            assert await standing([stamps[:first], stamps[first:second], stamps[second:]]) == expected
+
+
+async def test_genres_that_come_while_a_batch_is_stored_do_not_bring_back_what_was_replaced() -> None:
+    index, store = BruteIndex(), Store()
+    store.arriving = [Artist(artist_id="a", genres=("late",))]
+    replaced = track(title="Old", genres=("own",), artists=(ArtistRef(artist_id="a"),))
+    final = track(title="New", genres=("late",), artists=(ArtistRef(artist_id="a"),), updated_at_ms=7)
+    await CatalogueEffects(index, store, Embedder()).apply_tracks([received(replaced), received(final)])
+    assert (index.stored["t"].track.title, index.stored["t"].track.genres) == ("New", ("late",))
+
+
+async def test_each_record_of_a_batch_has_its_own_vector() -> None:
+    index = BruteIndex()
+    silent = track(title="Silent", features=None)
+    sound, older = track(title="Sound", updated_at_ms=9), track(title="Older", updated_at_ms=4)
+    for batch, expected in (([sound, silent], "Silent"), ([silent, sound, older], "Sound"), ([sound, older], "Sound")):
+        await CatalogueEffects(index, Store(), Embedder()).apply_tracks([received(one) for one in batch])
+        stored = index.stored.pop("t")
+        assert (stored.track.title, bool(stored.vectors)) == (expected, expected == "Sound")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 
@@ -12,7 +11,6 @@ from typer.testing import CliRunner
 from streams.cli import COMMANDS, app
 
 HEAVY = ("torch", "faust", "qdrant_client", "qdrant_edge", "gensim", "kafka", "numpy", "rich.markdown")
-HELP_CPU_S = 0.4
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -28,12 +26,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("--version",), ("no-such-command",)])
 def test_nothing_heavy_is_imported_before_a_command_runs(arguments: tuple[str, ...]) -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = run(*arguments)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert result.stdout.splitlines()[-1] == "loaded:"
-    # Processor time, so that a busy machine changes little; alone on one, the wall clock says the same.
-    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < HELP_CPU_S
+    assert run(*arguments).stdout.splitlines()[-1] == "loaded:"
 
 
 @pytest.mark.parametrize("name", ["topics", "publish", "recommend", "dead-letters"])

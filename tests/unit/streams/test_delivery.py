@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,10 @@ import pytest
 from recall.errors import IndexUnavailable
 from streams.delivery import BatchDelivery, ConcurrentDelivery, DeadLetters, Edge, Received, Refusal, batches, retried
 from streams.errors import DeliveryStuck, StoreUnavailable
+from streams.observing.metrics import REGISTRY, tally_of
 from topics.errors import RecordRefused
 from topics.records import Artist
-from topics.specs import CATALOG_ARTISTS
+from topics.specs import CATALOG_ARTISTS, dead_letters_of
 
 
 @dataclass
@@ -35,22 +36,26 @@ class Event:
         self.acks.append(self.message.offset)
 
 
-class Stream:
-    """Events in order; `None` waits for the loop to do something else."""
+class Unread:
+    """Events in order; `None` waits for the loop to do something else, and an exception is raised."""
 
     def __init__(self, events: Sequence[Any]) -> None:
-        self._events = events
+        self._left = list(events)
 
-    def noack(self) -> Stream:
-        return self
+    async def wait(self, at_most: int) -> list[Any]:
+        if self._left and self._left[0] is None:
+            self._left.pop(0)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        if self._left and isinstance(self._left[0], Exception):
+            raise self._left.pop(0)
+        return self.take(at_most)
 
-    async def events(self) -> AsyncIterator[Any]:
-        for event in self._events:
-            if event is None:
-                for _ in range(20):
-                    await asyncio.sleep(0)
-            else:
-                yield event
+    def take(self, at_most: int) -> list[Any]:
+        taken = []
+        while self._left and len(taken) < at_most and not isinstance(self._left[0], Exception | None):
+            taken.append(self._left.pop(0))
+        return taken
 
 
 def events(count: int, acks: list[int]) -> list[Event]:
@@ -58,32 +63,42 @@ def events(count: int, acks: list[int]) -> list[Event]:
 
 
 async def test_batches_hold_all_events_in_order_and_no_more_than_asked() -> None:
-    found = [batch async for batch in batches(Stream(range(25)), 10, 1.0)]
+    found = [batch async for batch in batches(Unread(range(25)), 10, 1.0)]
     assert [one for batch in found for one in batch] == list(range(25))
     assert max(map(len, found)) <= 10
 
 
-async def test_lone_event_is_a_batch_of_one() -> None:
-    class Lasting(Stream):
-        async def events(self) -> AsyncIterator[Any]:
-            yield 7
-            await asyncio.Event().wait()
+async def test_lone_event_is_a_batch_of_one_and_waits_for_no_others() -> None:
+    class Lasting(Unread):
+        async def wait(self, at_most: int) -> list[Any]:
+            if not self._left:
+                await asyncio.Event().wait()
+            return self.take(at_most)
 
     async with asyncio.timeout(5):
-        async for batch in batches(Lasting([]), 100, 10.0):
+        async for batch in batches(Lasting([7]), 100, 10.0):
             assert batch == [7]
             break
 
 
-async def test_failure_of_the_stream_is_raised_after_what_came_before_it() -> None:
-    class Broken(Stream):
-        async def events(self) -> AsyncIterator[Any]:
-            yield 1
-            raise RuntimeError("lost")
+async def test_batch_is_closed_when_its_window_ends_though_more_keep_coming() -> None:
+    class Endless(Unread):
+        async def wait(self, at_most: int) -> list[Any]:
+            return [0]
 
+        def take(self, at_most: int) -> list[Any]:
+            return [0]
+
+    async with asyncio.timeout(5):
+        async for batch in batches(Endless([]), 10**9, 0.02):
+            assert len(batch) < 10**6
+            break
+
+
+async def test_failure_of_the_reading_is_raised_after_what_came_before_it() -> None:
     found = []
     with pytest.raises(RuntimeError, match="lost"):
-        async for batch in batches(Broken([]), 10, 0.0):
+        async for batch in batches(Unread([1, RuntimeError("lost")]), 10, 0.0):
             found += batch
     assert found == [1]
 
@@ -115,13 +130,45 @@ async def test_batch_without_its_bad_records_is_applied_and_all_are_acknowledged
         assert batch[0].timestamp_ms == 1500
         return [Refusal(2, RecordRefused("odd", "not this"))]
 
-    await delivery(apply, kept).run(Stream(good))
+    await delivery(apply, kept).run(Unread(good))
     assert applied == [0, 2, 3]
     assert acks == [0, 1, 2, 3]
     assert [(topic, headers["dead_reason"]) for topic, _, headers in kept.letters] == [
         ("acme.catalog.artists.dead", b"undecodable"),
         ("acme.catalog.artists.dead", b"odd"),
     ]
+
+
+async def test_records_are_counted_by_what_became_of_them() -> None:
+    left: list[Exception] = [StoreUnavailable("away")]
+    trying: list[bool] = []
+
+    async def apply(batch: Sequence[Received[Artist]]) -> Sequence[Refusal]:
+        trying.append(tally_of("catalog.artists").retrying)
+        if left:
+            raise left.pop()
+        return [Refusal(0, RecordRefused("odd", "not this"))]
+
+    def counted(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"throughbeat_{name}", {"topic": "catalog.artists", **labels}) or 0.0
+
+    def counts() -> list[float]:
+        return [
+            counted("records_total", outcome="applied"),
+            counted("records_total", outcome="set_aside"),
+            counted("dead_letters_total", reason="odd"),
+            counted("dead_letters_total", reason="undecodable"),
+            counted("retries_total"),
+            counted("batch_seconds_count"),
+        ]
+
+    before = counts()
+    some = events(5, [])
+    some[4].message.value = b"{"
+    await delivery(apply, Kept()).run(Unread(some))
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [3, 2, 1, 1, 1, 1]
+    assert trying == [False, True]
+    assert not tally_of("catalog.artists").retrying
 
 
 async def test_nothing_is_acknowledged_of_a_batch_that_raises() -> None:
@@ -131,7 +178,7 @@ async def test_nothing_is_acknowledged_of_a_batch_that_raises() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await delivery(apply, Kept()).run(Stream(events(3, acks)))
+        await delivery(apply, Kept()).run(Unread(events(3, acks)))
     assert acks == []
 
 
@@ -144,7 +191,7 @@ async def test_who_waits_for_offsets_is_told_of_those_set_aside() -> None:
     async def passed_over(partition: int, offset: int) -> None:
         told.append((partition, offset))
 
-    await delivery(None, Kept(), passed_over=passed_over).run(Stream(bad))
+    await delivery(None, Kept(), passed_over=passed_over).run(Unread(bad))
     assert told[-1] == (0, 2)
 
 
@@ -181,7 +228,7 @@ async def test_events_are_acknowledged_in_their_order_though_done_in_another() -
     async def shed(event: Event) -> None:
         raise AssertionError("nothing to shed")
 
-    running = asyncio.create_task(ConcurrentDelivery(handle, shed, 8, 8).run(Stream(given)))
+    running = asyncio.create_task(ConcurrentDelivery(handle, shed, 8).run(Unread(given)))
     for at in (2, 1):
         gates[at].set()
         while at not in order:
@@ -192,34 +239,28 @@ async def test_events_are_acknowledged_in_their_order_though_done_in_another() -
     assert (order, acks) == ([2, 1, 0], [0, 1, 2])
 
 
-async def test_overload_turns_the_oldest_waiting_away_and_keeps_to_the_bound() -> None:
+async def test_what_comes_beyond_the_bound_is_shed_and_still_acknowledged_in_order() -> None:
     acks: list[int] = []
     free = asyncio.Event()
     handled: list[int] = []
     turned_away: list[int] = []
-    most = 0
-    inside = 0
 
     async def handle(event: Event) -> None:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
         await free.wait()
-        inside -= 1
         handled.append(event.message.offset)
 
     async def shed(event: Event) -> None:
         turned_away.append(event.message.offset)
 
-    running = asyncio.create_task(ConcurrentDelivery(handle, shed, 2, 3).run(Stream(events(10, acks))))
-    while len(turned_away) < 5:
+    given = [*events(5, acks), None]
+    running = asyncio.create_task(ConcurrentDelivery(handle, shed, 3).run(Unread(given)))
+    while len(turned_away) < 2:
         await asyncio.sleep(0)
+    assert acks == []
     free.set()
     await running
-    assert turned_away == [2, 3, 4, 5, 6]
-    assert sorted(handled) == [0, 1, 7, 8, 9]
-    assert most == 2
-    assert acks == list(range(10))
+    assert (sorted(handled), sorted(turned_away)) == ([0, 1, 2], [3, 4])
+    assert acks == [0, 1, 2, 3, 4]
 
 
 async def test_handler_that_raises_ends_the_delivery_without_its_acknowledgement() -> None:
@@ -230,6 +271,39 @@ async def test_handler_that_raises_ends_the_delivery_without_its_acknowledgement
             raise ZeroDivisionError
 
     with pytest.raises(ExceptionGroup):
-        await ConcurrentDelivery(handle, handle, 1, 8).run(Stream(events(3, acks)))
+        await ConcurrentDelivery(handle, handle, 8).run(Unread(events(3, acks)))
     assert 1 not in acks
     assert 2 not in acks
+
+
+async def set_aside(message: Message) -> tuple[bytes | None, bytes | None, dict[str, bytes]]:
+    """What a dead letter holds of a message."""
+    sent: list[Any] = []
+
+    async def produce(*record: Any) -> None:
+        sent.append(record)
+
+    await DeadLetters(produce, CATALOG_ARTISTS, "").set_aside(message, RecordRefused("too_large", "x" * 5_000))
+    ((topic, key, value, partition, headers),) = sent
+    assert (topic, partition) == ("catalog.artists.dead", None)
+    return key, value, dict(headers)
+
+
+@pytest.mark.parametrize("key", [b"k" * 900_000, None])
+async def test_record_that_fits_into_a_dead_letter_is_kept_whole_and_a_larger_one_by_its_beginning(
+    key: bytes | None,
+) -> None:
+    most = 1_900_000 - len(key or b"") - len("trace") * 4 - 3
+    whole = await set_aside(Message(b"v" * most, key, headers=[("trace", b"abc")]))
+    assert (whole[0], whole[1], whole[2]["trace"]) == (key, b"v" * most, b"abc")
+    assert "dead_cut_from" not in whole[2]
+    cut = await set_aside(Message(b"v" * (most + 1), key, headers=[("trace", b"abc")]))
+    assert cut[0] == (key and b"k" * 65_536)
+    assert cut[1] == b"v" * min(most + 1, 1_048_576)
+    assert (cut[2]["dead_cut_from"], "trace" in cut[2]) == (b"1900001", False)
+
+
+async def test_largest_dead_letter_fits_into_its_topic_with_its_reason() -> None:
+    key, value, headers = await set_aside(Message(b"v" * 1_900_000, None))
+    size = len(key or b"") + len(value or b"") + sum(len(name) + len(one) + 20 for name, one in headers.items())
+    assert size + 200 < dead_letters_of(CATALOG_ARTISTS).max_message_bytes

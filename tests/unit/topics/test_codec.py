@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.topics.strategies import records
-from topics.codec import MAX_RECORD_BYTES, decode, encode, require_key
+from topics.codec import MAX_RECORD_BYTES, decode, encode, require_headers, require_id, require_key
 from topics.errors import RecordRefused
 from topics.records import (
     Artist,
@@ -209,3 +209,78 @@ def test_key_that_is_not_the_id_is_refused(key: bytes | None) -> None:
 
 def test_key_is_the_id_in_utf8() -> None:
     require_key("ü".encode(), "ü")
+
+
+def test_headers_are_bounded_by_their_number_and_their_bytes() -> None:
+    require_headers([("h", b"")] * 64)
+    require_headers([("né", b"x" * (32_768 - 3))])
+    require_headers([("n" * 32_768, None)])
+    for refused in ([("h", b"")] * 65, [("né", b"x" * (32_768 - 2))], [("n" * 32_769, None)]):
+        with pytest.raises(RecordRefused, match=r"expected at most (64|32768)") as caught:
+            require_headers(refused)
+        assert caught.value.reason == "too_large"
+
+
+@pytest.mark.parametrize("key", [None, b"", b"\xff", b"x" * 257, b"x" * 1_000_000])
+def test_withdrawal_without_an_id_is_refused(key: bytes | None) -> None:
+    with pytest.raises(RecordRefused, match="expected") as caught:
+        require_id(key)
+    assert caught.value.reason == "wrong_key"
+    assert len(str(caught.value)) < 1_000
+
+
+def test_withdrawal_by_the_longest_id_is_let_in() -> None:
+    require_id("é".encode() * 256)
+
+
+LIMITS: list[tuple[type[Record], dict[str, object], str, int, object]] = [
+    (Track, TRACK, "artists", 200, {}),
+    (Track, TRACK, "genres", 200, "g"),
+    (Track, TRACK, "markets", 400, "SE"),
+    (Artist, {"artist_id": "a"}, "genres", 200, "g"),
+    (Artist, {"artist_id": "a"}, "related", 500, "a"),
+    (Playlist, {"playlist_id": "p"}, "track_ids", 20_000, "t"),
+    (RecommendationRequest, {"request_id": "r"}, "seeds", 100, {"track_id": "t"}),
+    (RecommendationRequest, {"request_id": "r"}, "session", 200, PLAY),
+]
+
+
+@pytest.mark.parametrize(
+    ("record_type", "good", "name", "most", "item"), LIMITS, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_list_may_be_as_long_as_its_limit_and_no_longer(
+    record_type: type[Record], good: dict[str, object], name: str, most: int, item: object
+) -> None:
+    assert len(getattr(decode(json.dumps({**good, name: [item] * most}).encode(), record_type), name)) == most
+    assert refusal(json.dumps({**good, name: [item] * (most + 1)}).encode(), record_type) == "invalid"
+
+
+TEXTS: list[tuple[type[Record], dict[str, object], str, int]] = [
+    (Track, TRACK, "track_id", 256),
+    (Track, TRACK, "title", 2_000),
+    (Track, TRACK, "isrc", 64),
+    (Listen, PLAY, "user_id", 256),
+    (Listen, PLAY, "session_id", 256),
+    (Listen, PLAY, "surface", 64),
+    (RecommendationRequest, {"request_id": "r"}, "request_id", 256),
+]
+
+
+@pytest.mark.parametrize(
+    ("record_type", "good", "name", "most"), TEXTS, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_text_may_be_as_long_as_its_limit_and_no_longer(
+    record_type: type[Record], good: dict[str, object], name: str, most: int
+) -> None:
+    assert len(getattr(decode(json.dumps({**good, name: "é" * most}).encode(), record_type), name)) == most
+    assert refusal(json.dumps({**good, name: "é" * (most + 1)}).encode(), record_type) == "invalid"
+
+
+def test_request_may_wait_for_so_many_partitions_and_exclude_so_many_tracks() -> None:
+    def request(partitions: int, excluded: int) -> bytes:
+        fields = {"after": {str(n): 1 for n in range(partitions)}, "filters": {"exclude_track_ids": ["t"] * excluded}}
+        return json.dumps({"request_id": "r", **fields}).encode()
+
+    assert decode(request(10_000, 10_000), RecommendationRequest).request_id == "r"
+    assert refusal(request(10_001, 0), RecommendationRequest) == "invalid"
+    assert refusal(request(0, 10_001), RecommendationRequest) == "invalid"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
+from dataclasses import replace
+
+import certifi
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
@@ -16,7 +20,7 @@ SECURE = Settings(
     kafka_sasl_mechanism="SCRAM-SHA-256",
     kafka_username="ada",
     kafka_password="secret-of-ada",
-    kafka_ca_file="/etc/ca.pem",
+    kafka_ca_file=certifi.where(),
 )
 
 
@@ -24,7 +28,8 @@ def test_every_setting_of_the_connection_reaches_kafka_python() -> None:
     options = connection_of(SECURE).options()
     assert options["bootstrap_servers"] == ["b1:9093", "b2:9093"]
     assert options["security_protocol"] == "SASL_SSL"
-    assert options["ssl_cafile"] == "/etc/ca.pem"
+    assert options["ssl_context"].verify_mode is ssl.CERT_REQUIRED
+    assert options["ssl_context"].check_hostname
     assert options["sasl_mechanism"] == "SCRAM-SHA-256"
     assert (options["sasl_plain_username"], options["sasl_plain_password"]) == ("ada", "secret-of-ada")
 
@@ -47,3 +52,5 @@ def test_certificates_that_are_not_there_are_told_at_once() -> None:
     secure = Connection("127.0.0.1:1", security_protocol="SSL", ca_file="/nope/ca.pem")
     with pytest.raises(BrokerUnavailable, match=r"/nope/ca\.pem.*THROUGHBEAT_KAFKA_CA_FILE"):
         secure.open(KafkaProducer)
+    with pytest.raises(BrokerUnavailable, match=r"/nope/key\.pem.*THROUGHBEAT_KAFKA_KEY_FILE"):
+        replace(secure, ca_file="", certificate_file=certifi.where(), key_file="/nope/key.pem").open(KafkaProducer)
