@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from streams.environment import PREFIX, SECRETS, URLS, value_in, variable
 from streams.errors import SettingInvalid
 from streams.secrets import HIDDEN, shown_url
+from streams.vectors import DeclaredVector, parse_vectors
 
 __all__ = ["PREFIX", "Settings", "read_settings", "variable"]
 
@@ -40,6 +41,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         data_dir: where the embedded parts keep their data, and the worker its index.
         topic_prefix: name of the installation, put before every topic and every Redis key.
         embeat_mlp_checkpoint: weights that embed tracks; empty = those that ship with the project.
+        vectors: vectors of other models that tracks may bring in `embeddings`, each one more channel by sound:
+            `name:dimension[:weight]`, comma-separated. Another list reads the catalogue from its beginning.
         replication: copies of each partition that Kafka keeps.
         partitions: partitions of each topic; 0 = the contract's own numbers.
         reply_topics: prefixes of the topics that a request may name for its reply, comma-separated.
@@ -78,6 +81,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Path = Path(".throughbeat")
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=64)] = ""
     embeat_mlp_checkpoint: str = ""
+    vectors: str = ""
     replication: Count = 1
     partitions: Annotated[int, Meta(ge=0, le=10_000)] = 0
     reply_topics: str = "recommendation.replies"
@@ -106,6 +110,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise ValueError(f"expected host:port[,host:port]; a user is {variable('kafka_username')}")
         _require_url(self.redis_url, "redis_password", ("redis", "rediss", "unix"))
         _require_url(self.qdrant_url or "http://none", "qdrant_api_key", ("http", "https"))
+        parse_vectors(self.vectors)
         if not all(_TOPIC_BEGINNING.fullmatch(one) for one in self.reply_beginnings):
             raise ValueError("expected beginnings of topic names of a-z, A-Z, 0-9, '.', '_' and '-', comma-separated")
 
@@ -113,6 +118,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def reply_beginnings(self) -> tuple[str, ...]:
         """`reply_topics` one by one."""
         return tuple(one.strip() for one in self.reply_topics.split(","))
+
+    @property
+    def declared_vectors(self) -> tuple[DeclaredVector, ...]:
+        """`vectors` one by one."""
+        return parse_vectors(self.vectors)
 
     def __repr__(self) -> str:
         """The settings without their secrets."""
