@@ -118,7 +118,12 @@ def judge(
 ) -> Judgement:
     """The answers to the requests of `asked`, by all that the log holds."""
     rules = Rules(log, samples)
-    requests = [json.loads(one.value) for one in asked if POISON not in dict(one.headers)]
+    # `throughbeat up` asks too, and tells no time.
+    requests = [
+        {**record, "sent_at_ms": record["sent_at_ms"] or one.timestamp}
+        for one in asked
+        if POISON not in dict(one.headers) and (record := json.loads(one.value))
+    ]
     by_id: dict[str, list[tuple[float, dict[str, Any]]]] = {request["request_id"]: [] for request in requests}
     for one in replies:
         reply = json.loads(one.value)

@@ -222,7 +222,8 @@ def test_a_withdrawn_track_is_wrong_once_the_withdrawal_is_known_to_be_done() ->
 
 
 def test_a_request_without_reply_is_told_and_one_with_two_is_counted() -> None:
-    requests = [record("recommendation.requests", n, "u", {"request_id": f"r{n}", "seeds": None}) for n in range(2)]
+    asked = {"seeds": None, "sent_at_ms": None}
+    requests = [record("recommendation.requests", n, "u", {**asked, "request_id": f"r{n}"}) for n in range(2)]
     reply = {"request_id": "r0", "status": "error", "error": {"code": "internal"}, "items": []}
     replies = [record("recommendation.replies", n, "r0", reply) for n in range(2)]
     found = answers.judge(log(), requests, replies, [])
