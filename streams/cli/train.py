@@ -8,9 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from streams.training import Catalogue
+    from streams.labelled import Catalogue
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a model from a catalogue.")
+
+TracksOption = Annotated[
+    Path | None, typer.Option("--tracks", metavar="FILE", help="Tracks as `import tracks` reads them; else the sample.")
+]
+PlaylistsOption = Annotated[
+    Path | None, typer.Option("--playlists", metavar="FILE", help="Playlists as `import playlists` reads them.")
+]
+ArtistsOption = Annotated[
+    Path | None,
+    typer.Option("--artists", metavar="FILE", help="Artists as `import artists` reads them: they lend genres."),
+]
+BesideOption = Annotated[
+    list[Path] | None,
+    typer.Option("--beside", metavar="PATH", help="Other weights to measure on the same artists; may be repeated."),
+]
 
 
 @train_app.callback()
@@ -35,44 +50,52 @@ def embeat_mlp(
             callback=_writable, metavar="PATH", help="Weights, .safetensors; the manifest is written beside them."
         ),
     ],
-    tracks: Annotated[Path | None, typer.Option(help="Tracks as `import tracks` reads them; else the sample.")] = None,
-    playlists: Annotated[Path | None, typer.Option(help="Playlists as `import playlists` reads them.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Of 1,024 pairs each.")] = 2000,
-    seed: Annotated[int, typer.Option(help="The same seed, files and threads give the same weights here.")] = 7,
-    beside: Annotated[
-        list[Path] | None, typer.Option(help="Other weights to measure on the same held-out artists.")
+    tracks: TracksOption = None,
+    playlists: PlaylistsOption = None,
+    artists: ArtistsOption = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Batches; else as many as show every track about 30 times.")
     ] = None,
+    batch: Annotated[int, typer.Option(min=2, max=65_536, help="Pairs a step.")] = 1024,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, files and threads give the same weights.")] = 7,
+    beside: BesideOption = None,
 ) -> None:
-    """Train the embedding on pairs of one album, artist or playlist; a tenth of the artists is held out to measure it.
+    """Train the embedding on pairs of one album, artist, genre or playlist; a fifth of the artists is held out.
 
-    Example: throughbeat train embeat-mlp --out mine.safetensors --steps 2000
+    The figures on these go into the manifest. Stopped at any moment, the same command goes on where it was, from
+    PATH with the ending .progress.
+
+    Example: throughbeat train embeat-mlp --out mine.safetensors
     """
-    from rich.progress import Progress
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from models.contrastive import Training
-    from streams.training import fingerprint, train_on
+    from streams.cli.embedding_table import print_comparison
+    from streams.training import examples_of, fingerprint, train_on
 
-    files, catalogue = read_files(tracks, playlists)
-    with Progress(transient=True) as bar:
-        task = bar.add_task("training", total=steps)
+    files, catalogue = read_files(tracks, playlists, artists)
+    examples = examples_of(catalogue)
+    training = Training(steps=steps, batch=batch, seed=seed)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("training", total=training.steps_for(len(examples.tracks)))
 
         def on_step(step: int, loss: float) -> None:
             bar.update(task, completed=step + 1, description=f"training, loss {loss:.3f}")
 
-        training = Training(steps=steps, seed=seed)
-        metrics = train_on(catalogue, training, out, fingerprint(*files), on_step, beside or ())
-    for name, found in metrics.items():
-        typer.echo(f"{name}: {', '.join(f'{key} {value}' for key, value in found.items())}")
+        metrics = train_on(catalogue, examples, training, out, fingerprint(*files), on_step, beside or ())
+    print_comparison(metrics)
 
 
-def read_files(tracks: Path | None, playlists: Path | None) -> tuple[tuple[Path, Path], Catalogue]:
+def read_files(tracks: Path | None, playlists: Path | None, artists: Path | None) -> tuple[list[Path], Catalogue]:
     """What to train on: the files given, else those of the sample, and what they hold.
 
     Raises:
         FileUnreadable, ColumnsMissing: what their names say.
     """
     from streams.catalogue import sample_playlists, sample_tracks
-    from streams.training import read_catalogue
+    from streams.labelled import read_catalogue
 
-    files = (tracks or sample_tracks(), playlists or sample_playlists())
-    return files, read_catalogue(*files)
+    files = [tracks or sample_tracks(), playlists or sample_playlists(), *([artists] if artists else [])]
+    return files, read_catalogue(files[0], files[1], artists)
