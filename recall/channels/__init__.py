@@ -1,9 +1,10 @@
 """Where candidates come from, one channel a file."""
 
 from recall.channels.acoustic import Acoustic
+from recall.channels.described import Described
 from recall.channels.fresh import Fresh
 from recall.channels.genre_popular import GenrePopular
 from recall.channels.protocol import Candidate, Channel
 from recall.channels.same_artist import SameArtist
 
-__all__ = ["Acoustic", "Candidate", "Channel", "Fresh", "GenrePopular", "SameArtist"]
+__all__ = ["Acoustic", "Candidate", "Channel", "Described", "Fresh", "GenrePopular", "SameArtist"]
