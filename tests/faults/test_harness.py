@@ -22,7 +22,7 @@ from topics.codec import decode
 from topics.errors import RecordRefused
 from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS
 
-WEIGHTS = Path(__file__).parents[2] / "models" / "weights" / "embeat_mlp_sample.safetensors"
+WEIGHTS = Path(__file__).parents[2] / "models" / "weights" / "embeat_mlp_2026.safetensors"
 HALF_LIFE_MS = 90 * 86_400_000.0
 NOW_MS = 1_790_000_000_000
 EMPTY: dict[str, list[Any]] = {
