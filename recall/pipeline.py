@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -15,7 +15,7 @@ from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.filters import allowed, forbidden
 from recall.index.protocol import TrackIndex
-from recall.merge import Merged, fuse
+from recall.merge import WEIGHTS, Merged, fuse
 from recall.person import Person
 from recall.query import DEFAULT_LIMIT, RecallQuery, build_query
 from recall.rank import rank
@@ -67,12 +67,13 @@ def untimed(stage: str) -> AbstractContextManager[object]:
 
 @dataclass(frozen=True)
 class Recommender:
-    """Answers requests from one catalogue; `timed` is told how long its stages take."""
+    """Answers requests from one catalogue; `timed` is told how long its stages take, `weights` are the channels'."""
 
     index: TrackIndex
     playlists: Playlists
     channels: Sequence[Channel]
     timed: Timed = untimed
+    weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
         """The list for one request.
@@ -97,7 +98,7 @@ class Recommender:
             asked = max(LEAST, round(depth * limit))
             found, late = await self._gather(begun.query, asked, deadline_s)
             with self.timed("rank"):
-                distinct = one_release_each(allowed(fuse(found), rules), asked, already=starts)
+                distinct = one_release_each(allowed(fuse(found, self.weights), rules), asked, already=starts)
                 ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)
                 items = cap_per_artist(ranked, limit, request.max_per_artist)
             if len(items) == limit or all(len(some) < asked for some in found.values()):

@@ -134,16 +134,18 @@ def _genres_by_weight(starts: Sequence[Start]) -> tuple[str, ...]:
     return tuple(genre for genre, _ in sorted(weights.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def pockets(starts: Sequence[Start], breadth: float, most: int) -> list[tuple[Vector, tuple[Start, ...]]]:
-    """Groups of starts that sound alike, each with its weighted mean direction, the heaviest first.
+def pockets(
+    starts: Sequence[Start], breadth: float, most: int, using: str = ACOUSTIC
+) -> list[tuple[Vector, tuple[Start, ...]]]:
+    """Groups of starts that are alike by one of their vectors, each with its weighted mean direction, heaviest first.
 
     At breadth 0 there is one pocket, at 1 up to `most`. Centres are chosen greedily, each the start that is furthest
     from those chosen, by weight (Gonzalez, Clustering to minimize the maximum intercluster distance, 1985).
     """
-    placed = [(start, start.vector) for start in starts if start.vector is not None]
+    placed = [(start, start.indexed.vectors[using]) for start in starts if using in start.indexed.vectors]
     if not placed:
         return []
-    vectors = np.stack([vector for _, vector in placed if vector is not None])
+    vectors = np.stack([vector for _, vector in placed])
     weights = np.array([start.weight for start, _ in placed], dtype=np.float32)
     nearest = _assign(vectors, weights, 1 + round(breadth * (most - 1)))
     groups = []

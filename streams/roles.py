@@ -16,8 +16,9 @@ from models.versions import checkpoint_version
 from recall.channels import Acoustic, Channel, Fresh, GenrePopular, SameArtist
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import TrackIndex
+from recall.merge import WEIGHTS
 from recall.pipeline import Recommender
-from recall.tracks import ACOUSTIC
+from recall.tracks import ACOUSTIC, COOCCURRENCE
 from streams.agents.catalogue import CatalogueEffects
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
@@ -33,6 +34,7 @@ from streams.state.connection import connect
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
 from streams.turns import Turns
+from streams.vectors import layout_of
 from streams.worker import Parts, Role
 from topics.records import Artist, Listen, Playlist, Record, Track
 from topics.specs import (
@@ -47,7 +49,7 @@ from topics.specs import (
 log = logging.getLogger(__name__)
 R = TypeVar("R", bound=Record)
 
-VECTOR_LENGTHS = {ACOUSTIC: 64}
+VECTOR_LENGTHS = {ACOUSTIC: 64, COOCCURRENCE: 64}
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,18 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
 
 async def open_index(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TrackIndex:
     """The collection of the serving version of the embedding, on a server or in this process."""
-    name = f"tracks-{checkpoint_version(settings.embeat_mlp_checkpoint)}"
+    declared = settings.declared_vectors
+    name = f"tracks-{checkpoint_version(settings.embeat_mlp_checkpoint)}{layout_of(declared)}"
+    lengths = VECTOR_LENGTHS | {one.name: one.dimension for one in declared}
     index: TrackIndex
     if settings.qdrant_url:
         name = f"{settings.topic_prefix}-{name}" if settings.topic_prefix else name
         from recall.index.server import Server, ServerIndex  # a client that only some installations need
 
         server = Server(settings.qdrant_url, settings.qdrant_api_key, settings.qdrant_ca_file)
-        index = await ServerIndex.connect(server, name, dimensions=VECTOR_LENGTHS)
+        index = await ServerIndex.connect(server, name, dimensions=lengths)
     else:
-        edge = EdgeIndex.open(settings.data_dir / "index" / name, dimensions=VECTOR_LENGTHS)
+        edge = EdgeIndex.open(settings.data_dir / "index" / name, dimensions=lengths)
         parts.background.append(partial(_flush_now_and_then, edge))
         parts.background.append(partial(_optimise_when_grown, edge, settings.optimise_above))
         index = edge
@@ -108,14 +112,15 @@ async def open_index(settings: Settings, parts: Parts, opened: AsyncExitStack) -
 def add_catalogue(settings: Settings, parts: Parts, index: TrackIndex, store: CatalogueStore) -> None:
     """Agents for tracks, artists and playlists.
 
-    The group carries the embedding's version: a new version reads the catalogue from its beginning.
+    The group carries the embedding's version and the declared vectors: new ones read the catalogue from its beginning.
     """
     from models.embeat_mlp import load_checkpoint  # torch takes seconds to load, and only this role needs it
 
     embedder = load_checkpoint(settings.embeat_mlp_checkpoint)
     parts.models["embeat_mlp"] = embedder.version
-    effects = CatalogueEffects(index, store, embedder)
-    app = create_app(settings, f"catalogue.{embedder.version}")
+    declared = settings.declared_vectors
+    effects = CatalogueEffects(index, store, embedder, {one.name: one.dimension for one in declared})
+    app = create_app(settings, f"catalogue.{embedder.version}{layout_of(declared)}")
     deliveries = (
         batch_delivery(app, settings, CATALOG_TRACKS, Track, effects.apply_tracks, CATALOGUE_PACE),
         batch_delivery(app, settings, CATALOG_ARTISTS, Artist, effects.apply_artists, CATALOGUE_PACE),
@@ -146,8 +151,10 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
     channels: list[Channel] = [Acoustic(index), SameArtist(index), Fresh(index), GenrePopular(index, board)]
+    channels += [Acoustic(index, one.name) for one in settings.declared_vectors]
+    weights = {**WEIGHTS, **{one.name: one.weight for one in settings.declared_vectors}}
     agent = RecommendationAgent(
-        recommender=Recommender(index, CatalogueStore(redis, settings), channels, timed=timed),
+        recommender=Recommender(index, CatalogueStore(redis, settings), channels, timed=timed, weights=weights),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),
         producer=producer,

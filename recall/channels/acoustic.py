@@ -37,17 +37,20 @@ def compatible(one: frozenset[str], other: frozenset[str]) -> bool:
 
 
 class Acoustic:
-    """Nearest neighbours of each pocket of the starts, the pockets taken in turn."""
+    """Nearest neighbours of each pocket of the starts, the pockets taken in turn.
 
-    name = "acoustic"
+    Attributes:
+        name: of the vectors that it compares: our own, or those of another model of sound.
+    """
 
-    def __init__(self, index: TrackIndex) -> None:
-        """Finds in `index`, by its acoustic vectors."""
+    def __init__(self, index: TrackIndex, name: str = ACOUSTIC) -> None:
+        """Finds in `index`, by its vectors of this name."""
+        self.name = name
         self._index = index
 
     async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
         """At most `limit` distinct tracks, best first. Raises ChannelUnavailable."""
-        groups = pockets(query.starts, query.breadth, POCKETS_MAX)
+        groups = pockets(query.starts, query.breadth, POCKETS_MAX, self.name)
         each = math.ceil(limit * OVERFETCH / max(1, len(groups)))
         found = [await self._near(query, direction, members, each) for direction, members in groups]
         in_turn = (candidate for rank in zip_longest(*found) for candidate in rank if candidate is not None)
@@ -59,7 +62,7 @@ class Acoustic:
     async def _near(
         self, query: RecallQuery, direction: Vector, members: tuple[Start, ...], limit: int
     ) -> list[Candidate]:
-        hits = await self._index.nearest(direction, limit, query.where, using=ACOUSTIC)
+        hits = await self._index.nearest(direction, limit, query.where, using=self.name)
         genres = words(tuple(dict.fromkeys(genre for start in members for genre in start.track.genres)))
         because = tuple(start.track.track_id for start in members[:3])
         reason = f"Sounds like {members[0].track.title}"

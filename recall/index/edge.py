@@ -19,6 +19,7 @@ from qdrant_edge import (
     EdgeShard,
     OrderBy,
     Point,
+    PointVectors,
     Query,
     QueryRequest,
     ScrollRequest,
@@ -33,6 +34,7 @@ from recall.index.optimise import optimise_copy
 from recall.index.points import (
     Version,
     batched,
+    check_named,
     check_vectors,
     floats,
     latest_versions,
@@ -44,13 +46,15 @@ from recall.index.points import (
 )
 from recall.index.protocol import NO_FILTER, Hit, TrackFilter
 from recall.index.schema import ADDED_AT, DOC, POPULARITY, SEARCH_BREADTH, UPDATED_AT
-from recall.index.shards import ShardHome, open_shard, shard_config
+from recall.index.shards import ShardHome, load_shard, open_shard
 from recall.index.ties import nearest_in_order
-from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
+from recall.tracks import ACOUSTIC, LEARNED, CataloguedTrack, IndexedTrack, Vector
 
 # Points written, or read, in one call: one to four milliseconds.
 _WRITTEN_AT_ONCE = 64
 _READ_AT_ONCE = 256
+# Tracks kept with all their vectors: those that lists start from. However long the vectors, some 20 kB each at most.
+_STARTS_MAX = 4_000
 
 _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
@@ -64,12 +68,14 @@ class EdgeIndex:
         self._home = home
         self._shard = shard
         self._dimensions = dict(dimensions)
+        self._learned = sorted(LEARNED & dimensions.keys())
         self._writing = asyncio.Lock()
         # Writes since the shard was copied to be optimised; `None` while no copy is.
         self._since_copy: list[UpdateOperation] | None = None
         self._unflushed = False
         # Queries ask for ids, and most of their tracks are here. Nobody else writes.
         self._kept = Kept()
+        self._kept_whole = Kept(_STARTS_MAX)
 
     @classmethod
     def open(cls, path: Path, *, dimensions: Mapping[str, int]) -> EdgeIndex:
@@ -100,17 +106,43 @@ class EdgeIndex:
 
     def _write(self, versions: dict[int, Version]) -> None:
         """Store those that are not older than what is stored; between the look and the write nothing else runs."""
-        stored = self._shard_call(lambda ids: self._shard.retrieve(ids, [UPDATED_AT], False), _texts(versions))
+        stored = self._shard_call(lambda ids: self._shard.retrieve(ids, [UPDATED_AT], self._learned), _texts(versions))
+        learned: dict[int, Any] = {}
         for record in stored:
-            version = versions[_number(record.id)]
+            number = _number(record.id)
+            version = versions[number]
             if not version.forced and (record.payload or {}).get(UPDATED_AT, 0) > version.stamp:
-                del versions[_number(record.id)]
+                del versions[number]
+            else:
+                learned[number] = record.vector or {}
         if versions:
-            points = [_point(number, version.stored) for number, version in versions.items()]
+            points = [_point(number, one.stored, learned.get(number, {})) for number, one in versions.items()]
             self._update(UpdateOperation.upsert_points(points), versions)
 
-    def _update(self, operation: UpdateOperation, points: Iterable[int]) -> None:
-        self._kept.forget(points)
+    async def update_vectors(self, name: str, vectors: Mapping[str, Vector]) -> set[str]:
+        """Give tracks their vectors of one name, by track id; the ids of those that are indexed."""
+        check_named(name, list(vectors.items()), self._dimensions)
+        written: set[str] = set()
+        for chunk in batched(vectors, _WRITTEN_AT_ONCE):
+            async with self._writing:
+                written |= self._write_vectors(name, {point_number(one): one for one in chunk}, vectors)
+            await asyncio.sleep(0)
+        return written
+
+    def _write_vectors(self, name: str, tracks: dict[int, str], vectors: Mapping[str, Vector]) -> set[str]:
+        """Write those that are stored; of one that is not, the engine would make an error half-way."""
+        stored = self._shard_call(lambda ids: self._shard.retrieve(ids, False, False), _texts(tracks))
+        found = [_number(record.id) for record in stored]
+        if found:
+            points = [PointVectors(point_text(n), {name: floats(vectors[tracks[n]])}) for n in found]
+            self._update(UpdateOperation.update_vectors(points), found, only=name)
+        return {tracks[number] for number in found}
+
+    def _update(self, operation: UpdateOperation, points: Iterable[int], *, only: str | None = None) -> None:
+        """Write to the shard, and forget what was read of it; `only` names the vector when nothing else changes."""
+        self._kept_whole.forget(points)
+        if only in (None, ACOUSTIC):
+            self._kept.forget(points)
         self._shard_call(self._shard.update, operation)
         self._unflushed = True
         if self._since_copy is not None:
@@ -124,27 +156,31 @@ class EdgeIndex:
             await asyncio.sleep(0)
 
     async def fetch(self, track_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexedTrack]:
-        """Those of the tracks that are indexed, by id; here they always come with their vectors."""
+        """Those of the tracks that are indexed, by id; their acoustic vectors come in any case."""
         found: dict[str, IndexedTrack] = {}
         for chunk in batched(map(point_number, dict.fromkeys(track_ids)), _READ_AT_ONCE):
             if found:
                 await asyncio.sleep(0)
-            found.update((one.track.track_id, one) for one in self._read(chunk))
+            found.update((one.track.track_id, one) for one in self._read(chunk, whole=with_vectors))
         return found
 
     async def vectors(self, track_ids: Sequence[str], *, using: str = ACOUSTIC) -> dict[str, Vector]:
-        """One vector of those of the tracks that have it, by id."""
-        known = await self.fetch(track_ids)
+        """The vector of one name of those of the tracks that have it, by id."""
+        known = await self.fetch(track_ids, with_vectors=using != ACOUSTIC)
         return {track_id: one.vectors[using] for track_id, one in known.items() if using in one.vectors}
 
-    def _read(self, points: Sequence[int]) -> list[IndexedTrack]:
-        """What the shard holds of these points, in their order; those that it does not hold are left out."""
-        kept = self._kept.tracks(points)
+    def _read(self, points: Sequence[int], *, whole: bool = False) -> list[IndexedTrack]:
+        """What the shard holds of these points, in their order; those that it does not hold are left out.
+
+        `whole` brings all vectors; without, only the acoustic one comes, which is what most tracks are read for.
+        """
+        room, names = (self._kept_whole, True) if whole else (self._kept, [ACOUSTIC])
+        kept = room.tracks(points)
         missing = [number for number in points if number not in kept]
         if missing:
-            records = self._shard_call(lambda ids: self._shard.retrieve(ids, [DOC], True), _texts(missing))
+            records = self._shard_call(lambda ids: self._shard.retrieve(ids, [DOC], names), _texts(missing))
             read = {_number(one.id): IndexedTrack(track_of(one.payload), _vectors(one.vector)) for one in records}
-            self._kept.keep(read)
+            room.keep(read)
             kept |= read
         return [kept[number] for number in points if number in kept]
 
@@ -234,8 +270,8 @@ class EdgeIndex:
         copy = self._home.unused()
         try:
             await self._copy_to(copy)
-            await optimise_copy(copy, self._dimensions)
-            optimised = EdgeShard.load(str(copy), shard_config(self._dimensions))
+            await optimise_copy(copy)
+            optimised = load_shard(copy)
             await self._catch_up(optimised)
             await self._take(optimised, copy)
         except OSError as error:
@@ -291,8 +327,9 @@ def _texts(points: Iterable[int]) -> list[int | uuid.UUID | str]:
     return [point_text(number) for number in points]
 
 
-def _point(number: int, one: IndexedTrack) -> Point:
-    vectors: dict[str, Any] = {name: floats(vector) for name, vector in one.vectors.items()}
+def _point(number: int, one: IndexedTrack, learned: Mapping[str, Any]) -> Point:
+    """The point of a track, which keeps what was learned of it."""
+    vectors: dict[str, Any] = {**learned, **{name: floats(vector) for name, vector in one.vectors.items()}}
     return Point(point_text(number), vectors, payload_of(one.track))
 
 

@@ -61,7 +61,7 @@ ANSWER = Histogram(
 )
 STAGE = Histogram(
     "throughbeat_answer_stage_seconds",
-    "Stages of an answer; the channels run side by side.",
+    "Stages of an answer; `turn` is the wait for one, and the channels run side by side.",
     ["stage"],
     buckets=_ANSWER_S,
     registry=REGISTRY,

@@ -129,10 +129,9 @@ def _vector(track_id: str, must: Any, has: Sequence[float] | None) -> Iterator[D
 
 @dataclass(frozen=True)
 class SetAside:
-    """Dead letters: places of the records that they keep, and how many were kept more than once."""
+    """Dead letters: the places of the records that they keep, each as often as it is kept."""
 
-    places: frozenset[Place]
-    again: int
+    places: tuple[Place, ...]
     differences: tuple[Difference, ...]
 
 
@@ -155,7 +154,7 @@ def set_aside(expected: Expected, letters: Sequence[Any]) -> SetAside:
     found += [
         Difference("dead letter", str(place), expected.dead[place].value, None, lost=1) for place in sorted(missing)
     ]
-    return SetAside(frozenset(places), len(places) - len(set(places)), tuple(found))
+    return SetAside(tuple(places), tuple(found))
 
 
 def lost_and_twice(differences: Sequence[Difference]) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recall.tracks import CataloguedTrack
+from recall.tracks import CataloguedTrack, IndexedTrack
 from streams.agents.catalogue import NEWS_MAX, CatalogueEffects
 from streams.delivery import Received
 from tests.brute_index import BruteIndex
@@ -162,3 +162,48 @@ async def test_each_record_of_a_batch_has_its_own_vector() -> None:
         await CatalogueEffects(index, Store(), Embedder()).apply_tracks([received(one) for one in batch])
         stored = index.stored.pop("t")
         assert (stored.track.title, bool(stored.vectors)) == (expected, expected == "Sound")
+
+
+async def test_vectors_that_tracks_bring_are_indexed_and_bad_ones_refused_alone() -> None:
+    index = BruteIndex()
+    effects = CatalogueEffects(index, Store(), Embedder(), {"audio": 2})
+    batch = [
+        received(track("good", embeddings={"audio": (0.0, 2.0), "undeclared": (1.0,)}), "good"),
+        received(track("short", embeddings={"audio": (1.0,)}), "short"),
+        received(track("silent", features=None, embeddings={"audio": (1.0, 0.0)}), "silent"),
+        received(track("plain"), "plain"),
+    ]
+    refusals = await effects.apply_tracks(batch)
+    assert [(one.index, one.refused.reason) for one in refusals] == [(1, "bad_embedding")]
+    assert index.stored.keys() == {"good", "silent", "plain"}
+    assert index.stored["good"].vectors.keys() == {"acoustic", "audio"}
+    assert index.stored["good"].vectors["audio"].tolist() == [0.0, 1.0]
+    assert index.stored["silent"].vectors.keys() == {"audio"}
+    assert index.stored["plain"].vectors.keys() == {"acoustic"}
+    await effects.apply_tracks([received(track("good"), "good")])
+    assert index.stored["good"].vectors.keys() == {"acoustic"}
+
+
+async def test_refused_record_does_not_undo_the_ones_around_it() -> None:
+    index = BruteIndex()
+    effects = CatalogueEffects(index, Store(), Embedder(), {"audio": 2})
+    good, bad = track(title="Good"), track(title="Bad", embeddings={"audio": (1.0,)})
+    assert len(await effects.apply_tracks([received(good), received(bad)])) == 1
+    assert index.stored["t"].track.title == "Good"
+
+
+async def test_vector_learned_while_genres_change_is_not_undone() -> None:
+    index, store = BruteIndex(), Store()
+    effects = CatalogueEffects(index, store, Embedder())
+    await effects.apply_tracks([received(track())])
+    await index.update_vectors("cooccurrence", {"t": np.ones(64, np.float32)})
+    upsert = index.upsert
+
+    async def learned_meanwhile(tracks: Sequence[IndexedTrack]) -> None:
+        await index.update_vectors("cooccurrence", {"t": np.full(64, 2, np.float32)})
+        await upsert(tracks)
+
+    index.upsert = learned_meanwhile  # type: ignore[method-assign]
+    await effects.apply_artists([received(Artist(artist_id="a", genres=("rock",)), "a")])
+    assert index.stored["t"].track.genres == ("rock",)
+    assert index.stored["t"].vectors["cooccurrence"][0] == 2
