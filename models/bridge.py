@@ -65,7 +65,7 @@ class Bridge:
 
         A track of n lists is n / (n + evidence) what its lists say.
         """
-        return (sums + self.evidence * expected) / (lists + self.evidence)[:, None]
+        return np.asarray((sums + self.evidence * expected) / (lists + self.evidence)[:, None], np.float32)
 
 
 def inputs_of(items: Items, artist_means: Points, artist_lists: Points) -> Points:

@@ -106,7 +106,7 @@ async def learn_in_child(settings: Settings) -> None:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=_yielding,  # noqa: PLW1509 - nothing but nice() runs between fork and exec
+        preexec_fn=_yielding,
     )
     try:
         said, failed = await child.communicate()
