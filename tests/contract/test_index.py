@@ -447,7 +447,8 @@ async def test_optimised_index_finds_the_same_and_keeps_what_was_written_meanwhi
 
     written = await while_optimising(index, write)
     assert written > 3
-    assert index.unoptimised <= written
+    # One that came and one that went each time; all others are in the graph.
+    assert index.unoptimised <= 2 * written
     assert await index.count() == 12_000
     assert len(await index.fetch([f"meanwhile{n}" for n in range(written)])) == written
     shares = []
