@@ -126,7 +126,7 @@ class Sitting:
     def __init__(self, here: Installation, product: Path) -> None:
         self.runs = 0
         self._here = here
-        self._weights = product / "models" / "weights" / "embeat_mlp_sample.safetensors"
+        self._weights = product / "models" / "weights" / "embeat_mlp_2026.safetensors"
         # Dead letters whose topic a fault deleted.
         self._letters: list[Any] = []
         # Where the records of the next run begin.
