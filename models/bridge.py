@@ -58,14 +58,14 @@ class Bridge:
 
     def points(self, inputs: Points) -> Points:
         """(n, width) where lists will put tracks."""
-        return inputs @ self.weights
+        return np.asarray(inputs @ self.weights)
 
     def blended(self, expected: Points, sums: Points, lists: NDArray[np.int64]) -> Points:
         """(n, width) the weighted mean of what was expected and of the lists of each track, `sums` of them.
 
         A track of n lists is n / (n + evidence) what its lists say.
         """
-        return (sums + self.evidence * expected) / (lists + self.evidence)[:, None]
+        return np.asarray((sums + self.evidence * expected) / (lists + self.evidence)[:, None], np.float32)
 
 
 def inputs_of(items: Items, artist_means: Points, artist_lists: Points) -> Points:

@@ -89,7 +89,7 @@ class Collaborative:
     @cached_property
     def counts(self) -> NDArray[np.int64]:
         """(N,) lists that hold each track."""
-        return np.diff(self.by_track.indptr).astype(np.int64)
+        return np.asarray(np.diff(self.by_track.indptr), np.int64)
 
     @cached_property
     def place_within_artist(self) -> Scores:
@@ -124,7 +124,7 @@ class Collaborative:
             known = numbers[later] >= 0
             number = np.where(known, numbers[later], 0)
             lists = np.where(known, self.artist_lists[number], 0).astype(np.float32)
-            means = self.artist_sums[number] / np.maximum(lists, 1)[:, None] * known[:, None]
+            means = (self.artist_sums[number] / np.maximum(lists, 1)[:, None] * known[:, None]).astype(np.float32)
             found[later] = self.bridge.points(inputs_of(items.take(later), means, lists))
         return found
 
