@@ -12,13 +12,24 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from models.tables import MODEL
 from models.versions import checkpoint_version
-from recall.channels import Acoustic, Channel, Fresh, GenrePopular, SameArtist
+from recall.channels import (
+    Acoustic,
+    ArtistNeighbours,
+    Channel,
+    Factors,
+    Fresh,
+    GenrePopular,
+    Neighbours,
+    SameArtist,
+)
 from recall.errors import IndexUnavailable
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import TrackIndex
 from recall.merge import WEIGHTS
 from recall.pipeline import Recommender
+from recall.shelf import Shelf
 from recall.tracks import ACOUSTIC, COOCCURRENCE
 from streams.agents.catalogue import CatalogueEffects
 from streams.agents.listening import ListeningEffects
@@ -29,6 +40,7 @@ from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
+from streams.refreshing import Refresher, take_up
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
@@ -84,6 +96,8 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
         add_catalogue(settings, parts, index, CatalogueStore(redis, settings))
     if "listening" in roles:
         add_listening(settings, parts, redis)
+    if "collaborative" in roles:
+        parts.background.append(Refresher(settings).run)
     if "recommendations" in roles and index is not None:
         add_recommendations(settings, parts, index, redis)
     return parts
@@ -149,15 +163,20 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
     """The agent that answers."""
     app = create_app(settings, "recommendations")
     embeat_mlp = checkpoint_version(settings.embeat_mlp_checkpoint)
-    parts.models |= {"embeat_mlp": embeat_mlp, "track2vec": None, "bandit": None}
+    parts.models |= {"embeat_mlp": embeat_mlp, "track2vec": None, "bandit": None, MODEL: None}
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
     channels: list[Channel] = [Acoustic(index), SameArtist(index), Fresh(index), GenrePopular(index, board)]
+    shelf = Shelf()
+    channels += [ArtistNeighbours(index, shelf), Neighbours(index, shelf), Factors(index, shelf)]
+    parts.background.append(partial(take_up, settings, shelf, lambda version: parts.models.update({MODEL: version})))
     channels += [Acoustic(index, one.name) for one in settings.declared_vectors]
     weights = {**WEIGHTS, **{one.name: one.weight for one in settings.declared_vectors}}
     agent = RecommendationAgent(
-        recommender=Recommender(index, CatalogueStore(redis, settings), channels, timed=timed, weights=weights),
+        recommender=Recommender(
+            index, CatalogueStore(redis, settings), channels, timed=timed, weights=weights, shelf=shelf
+        ),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),
         producer=producer,

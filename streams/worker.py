@@ -28,8 +28,8 @@ from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Role = Literal["catalogue", "listening", "recommendations"]
-ROLES: tuple[Role, ...] = ("catalogue", "listening", "recommendations")
+Role = Literal["catalogue", "listening", "collaborative", "recommendations"]
+ROLES: tuple[Role, ...] = ("catalogue", "listening", "collaborative", "recommendations")
 # Both hold the embedded index, which has one owner.
 INDEX_ROLES: frozenset[Role] = frozenset({"catalogue", "recommendations"})
 # How long a worker that ends tries to tell how far it came.
