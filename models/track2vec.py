@@ -10,8 +10,9 @@ twentieth more than the vector alone, and serves for what is asked with as well 
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ class Config:
         segment: tracks of one list that meet in one pass.
         passes: over all lists, in a full training; its rate falls from `rate` to `rate_least`.
         stream_passes: over a list that arrives; its rate falls likewise.
-        rehearsed: parts of earlier lists gone over beside each part of one that arrived.
+        rehearsed: tracks of earlier lists gone over beside each track of one that arrived.
         familiar: lists that hold a track, after which its vector takes half of each step.
         sessions: that are held; the oldest are forgotten first.
     """
@@ -132,7 +133,7 @@ class Track2Vec:
                 self.offsets[place] = change.offset
                 counted += 1
                 arrived += self._apply(change, starts)
-        self._go_over([Due(rows, self.config.stream_passes) for rows in arrived])
+        self._go_over([Due(rows, self.config.stream_passes) for rows in arrived], rehearsed=0.0)
         return counted
 
     def _apply(self, change: Change, starts: Starts) -> list[Rows]:
@@ -142,11 +143,12 @@ class Track2Vec:
         before = self.lists.get(change.key)
         if before is not None and 0 < change.updated_at_ms < before.updated_at_ms:
             return []
-        former = before.rows if before is not None else np.zeros(0, np.int32)
         rows = self.rows_of(change.track_ids, starts)
         self.hold(Listed(change.key, rows, change.updated_at_ms))
-        gone = np.setdiff1d(former, rows)
-        is_new = len(gone) > 0 or len(rows) > len(former)
+        if before is None:
+            return [rows]
+        gone = np.setdiff1d(before.rows, rows)
+        is_new = len(gone) > 0 or len(rows) > len(before.rows)
         return [*([rows] if is_new else []), *self._faded(gone)]
 
     def hold(self, listed: Listed) -> None:
@@ -223,20 +225,23 @@ class Track2Vec:
         while self.due and held < tracks:
             batch.append(self.due.popleft())
             held += len(batch[-1].rows)
-        self._go_over(batch)
+        self._go_over(batch, self.config.rehearsed)
         return held
 
-    def _go_over(self, batch: Sequence[Due]) -> None:
+    def _go_over(self, batch: Sequence[Due], rehearsed: float) -> None:
         config = self.config
         parts = [(part, one.passes) for one in batch for part in segments(one.rows, config.segment, self.rng)]
-        earlier = self.lists.drawn(math.ceil(config.rehearsed * len(parts)), self.rng)
-        rehearsed = [segments(one.rows, config.segment, self.rng)[:1] for one in earlier]
-        parts += [(part, parts[at % len(parts)][1]) for at, found in enumerate(rehearsed) for part in found]
+        earlier = self.lists.drawn(math.ceil(rehearsed * len(parts)), self.rng)
+        for listed, (part, passes) in zip(earlier, itertools.cycle(tuple(parts)), strict=False):
+            # As many tracks as of the new list: going over it again is never the larger part.
+            parts += [(found, passes) for found in segments(listed.rows, len(part), self.rng)[:1]]
         if parts:
             self._temper(np.unique(np.concatenate([part for part, _ in parts])))
+        by_passes: dict[int, list[Rows]] = defaultdict(list)
         for at in self.rng.permutation(len(parts)).tolist():
-            part, passes = parts[at]
-            self.skipgram.train([part], config.rate_at(passes / config.stream_passes))
+            by_passes[parts[at][1]].append(parts[at][0])
+        for passes, together in by_passes.items():
+            self.skipgram.train(together, config.rate_at(passes / config.stream_passes))
         for one in batch:
             one.passes -= 1
         self.due.extend(one for one in batch if one.passes > 0 and len(one.rows) > 1)
