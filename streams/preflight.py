@@ -21,6 +21,7 @@ from topics.specs import (
     CATALOG_PLAYLISTS,
     CATALOG_TRACKS,
     LISTENING_EVENTS,
+    LISTENING_SESSIONS,
     REPLIES,
     REQUESTS,
     SERVED,
@@ -36,10 +37,16 @@ if TYPE_CHECKING:
 READ: Mapping[Role, Sequence[TopicSpec]] = {
     "catalogue": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS),
     "listening": (LISTENING_EVENTS,),
+    "cooccurrence": (CATALOG_PLAYLISTS, LISTENING_SESSIONS),
     "recommendations": (REQUESTS,),
 }
 # What it writes besides.
-WRITTEN: Mapping[Role, Sequence[TopicSpec]] = {"catalogue": (), "listening": (), "recommendations": (REPLIES, SERVED)}
+WRITTEN: Mapping[Role, Sequence[TopicSpec]] = {
+    "catalogue": (),
+    "listening": (),
+    "cooccurrence": (),
+    "recommendations": (REPLIES, SERVED),
+}
 
 
 def topics_of(role: Role) -> list[TopicSpec]:

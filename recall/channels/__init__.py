@@ -3,7 +3,8 @@
 from recall.channels.acoustic import Acoustic
 from recall.channels.fresh import Fresh
 from recall.channels.genre_popular import GenrePopular
+from recall.channels.playlist import InPlaylists
 from recall.channels.protocol import Candidate, Channel
 from recall.channels.same_artist import SameArtist
 
-__all__ = ["Acoustic", "Candidate", "Channel", "Fresh", "GenrePopular", "SameArtist"]
+__all__ = ["Acoustic", "Candidate", "Channel", "Fresh", "GenrePopular", "InPlaylists", "SameArtist"]
