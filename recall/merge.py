@@ -14,6 +14,7 @@ K = 60
 # `fresh` outweighs any two others: a release of an artist somebody listens to is shown, or it stays unknown.
 WEIGHTS: Mapping[str, float] = {
     "acoustic": 1.0,
+    "playlist": 1.0,
     "same_artist": 0.8,
     "fresh": 1.2,
     "genre_popular": 0.5,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 READ: Mapping[Role, Sequence[TopicSpec]] = {
     "catalogue": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS),
     "listening": (LISTENING_EVENTS,),
+    "cooccurrence": (CATALOG_PLAYLISTS, LISTENING_SESSIONS),
     "collaborative": (),
     "recommendations": (REQUESTS,),
 }
@@ -44,6 +45,7 @@ READ: Mapping[Role, Sequence[TopicSpec]] = {
 BESIDES: Mapping[Role, Sequence[TopicSpec]] = {
     "catalogue": (),
     "listening": (),
+    "cooccurrence": (),
     "collaborative": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, LISTENING_SESSIONS),
     "recommendations": (REPLIES, SERVED),
 }

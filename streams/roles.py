@@ -22,6 +22,7 @@ from recall.channels import (
     Factors,
     Fresh,
     GenrePopular,
+    InPlaylists,
     Neighbours,
     SameArtist,
 )
@@ -33,7 +34,8 @@ from recall.pipeline import Recommender
 from recall.shelf import Shelf
 from recall.texts import TextIndex
 from recall.tracks import ACOUSTIC, COOCCURRENCE, IndexedTrack
-from streams.agents.catalogue import CatalogueEffects
+from streams.agents.catalogue import CatalogueEffects, Known, nothing
+from streams.agents.cooccurrence import CooccurrenceEffects
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
 from streams.agents.texts import SetAsideElsewhere, TextEffects
@@ -52,12 +54,13 @@ from streams.state.popularity import PopularityStore
 from streams.turns import Turns
 from streams.vectors import layout_of
 from streams.worker import Parts, Role
-from topics.records import Artist, Listen, Playlist, Record, Track
+from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Track
 from topics.specs import (
     CATALOG_ARTISTS,
     CATALOG_PLAYLISTS,
     CATALOG_TRACKS,
     LISTENING_EVENTS,
+    LISTENING_SESSIONS,
     REQUESTS,
     TopicSpec,
 )
@@ -77,6 +80,7 @@ class Pace:
 
 
 CATALOGUE_PACE = Pace(512, 0.03)
+COOCCURRENCE_PACE = Pace(64, 0.03)
 LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
 # A flush holds up answers; kill -9 loses nothing without it, only a power loss would.
 FLUSH_S = 30.0
@@ -94,11 +98,14 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
     parts.probes["redis"] = partial(redis.run, [(b"PING",)])
     index: TrackIndex | None = None
     texts: TextIndex | None = None
-    if {"catalogue", "recommendations"} & set(roles):
+    known: Known = nothing
+    if {"catalogue", "cooccurrence", "recommendations"} & set(roles):
         index = await open_index(settings, parts, opened)
         texts = open_texts(settings, parts, index, opened)
+    if "cooccurrence" in roles and index is not None:
+        known = await add_cooccurrence(settings, parts, index, opened)
     if "catalogue" in roles and index is not None:
-        add_catalogue(settings, parts, index, CatalogueStore(redis, settings), texts)
+        add_catalogue(settings, parts, index, CatalogueStore(redis, settings), texts, known)
     if "listening" in roles:
         add_listening(settings, parts, redis)
     if "collaborative" in roles:
@@ -167,8 +174,36 @@ def add_texts(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TextI
     return texts
 
 
+async def add_cooccurrence(settings: Settings, parts: Parts, index: TrackIndex, opened: AsyncExitStack) -> Known:
+    """Agents for playlists and sessions, and what learns from them; returns what tells the vectors it has learned.
+
+    The group carries the identity of what was learned: when that is gone, all is read again.
+    """
+    from streams.learner import open_learner  # a kernel that only this role needs
+
+    learner = await open_learner(settings, index)
+    opened.push_async_callback(learner.close)
+    parts.background += learner.duties
+    parts.models["track2vec"] = learner.version
+    effects = CooccurrenceEffects(learner)
+    app = create_app(settings, f"cooccurrence.{learner.identity}")
+    deliveries = (
+        batch_delivery(app, settings, CATALOG_PLAYLISTS, Playlist, effects.apply_playlists, COOCCURRENCE_PACE),
+        batch_delivery(app, settings, LISTENING_SESSIONS, ListeningSession, effects.apply_sessions, COOCCURRENCE_PACE),
+    )
+    for delivery in deliveries:
+        add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
+    parts.apps.append(app)
+    return learner.known
+
+
 def add_catalogue(
-    settings: Settings, parts: Parts, index: TrackIndex, store: CatalogueStore, texts: TextIndex | None
+    settings: Settings,
+    parts: Parts,
+    index: TrackIndex,
+    store: CatalogueStore,
+    texts: TextIndex | None,
+    known: Known = nothing,
 ) -> None:
     """Agents for tracks, artists and playlists.
 
@@ -179,7 +214,8 @@ def add_catalogue(
     embedder = load_checkpoint(settings.embeat_mlp_checkpoint)
     parts.models["embeat_mlp"] = embedder.version
     declared = settings.declared_vectors
-    effects = CatalogueEffects(index, store, embedder, {one.name: one.dimension for one in declared}, texts)
+    lengths = {one.name: one.dimension for one in declared}
+    effects = CatalogueEffects(index, store, embedder, lengths, texts, known)
     app = create_app(settings, f"catalogue.{embedder.version}{layout_of(declared)}")
     deliveries = (
         batch_delivery(app, settings, CATALOG_TRACKS, Track, effects.apply_tracks, CATALOGUE_PACE),
@@ -206,13 +242,14 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
     """The agent that answers."""
     app = create_app(settings, "recommendations")
     embeat_mlp = checkpoint_version(settings.embeat_mlp_checkpoint)
-    parts.models |= {"embeat_mlp": embeat_mlp, "track2vec": None, "bandit": None, MODEL: None}
+    parts.models |= {"embeat_mlp": embeat_mlp, "track2vec": parts.models.get("track2vec"), "bandit": None, MODEL: None}
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
     shelf = Shelf()
     channels: list[Channel] = [
         Acoustic(index),
+        InPlaylists(index),
         SameArtist(index),
         ArtistNeighbours(index, shelf),
         Neighbours(index, shelf),
