@@ -16,6 +16,7 @@ from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.filters import allowed, forbidden
 from recall.index.protocol import TrackIndex
+from recall.judged import judged
 from recall.lexicon import Target, together
 from recall.merge import WEIGHTS, Merged, fuse
 from recall.person import Person
@@ -34,6 +35,7 @@ from recall.seeds import (
     unknown,
 )
 from recall.session import Mood, merged_session, mood
+from recall.shelf import Shelf
 from recall.texts.matches import Texts
 from recall.tracks import IndexedTrack, Vector
 from topics.records import Listen, RecommendationRequest, Understood
@@ -42,6 +44,8 @@ from topics.records import Listen, RecommendationRequest, Understood
 # because most were heard or filtered.
 SHALLOW, DEEP = 1.5, 20
 LEAST = 45
+# With a prior to choose among them, more candidates are worth looking at.
+JUDGED = 3
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class Recommender:
     Attributes:
         timed: is told how long the stages take.
         weights: of the channels.
+        shelf: holds the tables behind some of the channels, whose prior judges the candidates of all of them.
         texts: the catalogue's titles and names; without them free text means nothing.
     """
 
@@ -94,6 +99,7 @@ class Recommender:
     channels: Sequence[Channel]
     timed: Timed = untimed
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    shelf: Shelf = field(default_factory=Shelf)
     texts: Texts | None = None
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
@@ -119,7 +125,9 @@ class Recommender:
             asked = max(LEAST, round(depth * limit))
             found, late = await self._gather(begun.query, asked, deadline_s)
             with self.timed("rank"):
-                distinct = one_release_each(allowed(fuse(found, self.weights), rules), asked, already=starts)
+                most = JUDGED * asked if self.shelf.judges(begun.query) else asked
+                distinct = one_release_each(allowed(fuse(found, self.weights), rules), most, already=starts)
+                distinct = await self._judged(begun.query, distinct)
                 ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)
                 items = cap_per_artist(ranked, limit, request.max_per_artist)
             if len(items) == limit or all(len(some) < asked for some in found.values()):
@@ -195,6 +203,15 @@ class Recommender:
             raise ChannelUnavailable(f"no time left for {channel.name}")
         with self.timed(f"channel:{channel.name}"):
             return await channel.candidates(query, limit)
+
+    async def _judged(self, query: RecallQuery, candidates: list[Merged]) -> list[Merged]:
+        """The candidates with what the prior says of them, where there is one for this query."""
+        if not candidates or not self.shelf.judges(query):
+            return candidates
+        tracks = [one.track for one in candidates]
+        newcomers = self.shelf.newcomers(query, tracks)
+        vectors = await self.index.vectors(newcomers) if newcomers else {}
+        return judged(candidates, self.shelf.scores(query, tracks, vectors))
 
     async def _vectors(self, candidates: Sequence[Merged], felt: Mood) -> Mapping[str, Vector]:
         """The candidates' vectors, where a session needs them."""

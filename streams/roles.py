@@ -14,16 +14,30 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+from models.tables import MODEL
 from models.versions import checkpoint_version
-from recall.channels import Acoustic, Channel, Described, Fresh, GenrePopular, SameArtist
+from recall.channels import (
+    Acoustic,
+    ArtistNeighbours,
+    Channel,
+    Described,
+    Factors,
+    Fresh,
+    GenrePopular,
+    InPlaylists,
+    Neighbours,
+    SameArtist,
+)
 from recall.errors import IndexUnavailable
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import TrackIndex
 from recall.merge import WEIGHTS
 from recall.pipeline import Recommender
+from recall.shelf import Shelf
 from recall.texts import TextIndex
 from recall.tracks import ACOUSTIC, COOCCURRENCE, IndexedTrack
-from streams.agents.catalogue import CatalogueEffects
+from streams.agents.catalogue import CatalogueEffects, Known, nothing
+from streams.agents.cooccurrence import CooccurrenceEffects
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
 from streams.agents.texts import SetAsideElsewhere, TextEffects
@@ -35,6 +49,7 @@ from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
+from streams.refreshing import Refresher, take_up
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
@@ -43,12 +58,13 @@ from streams.state.popularity import PopularityStore
 from streams.turns import Turns
 from streams.vectors import layout_of
 from streams.worker import Parts, Role
-from topics.records import Artist, Listen, Playlist, Record, Track
+from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Track
 from topics.specs import (
     CATALOG_ARTISTS,
     CATALOG_PLAYLISTS,
     CATALOG_TRACKS,
     LISTENING_EVENTS,
+    LISTENING_SESSIONS,
     REQUESTS,
     TopicSpec,
 )
@@ -68,6 +84,7 @@ class Pace:
 
 
 CATALOGUE_PACE = Pace(512, 0.03)
+COOCCURRENCE_PACE = Pace(64, 0.03)
 LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
 # A flush holds up answers; kill -9 loses nothing without it, only a power loss would.
 FLUSH_S = 30.0
@@ -85,13 +102,18 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
     parts.probes["redis"] = partial(redis.run, [(b"PING",)])
     index: TrackIndex | None = None
     texts: TextIndex | None = None
-    if {"catalogue", "recommendations"} & set(roles):
+    known: Known = nothing
+    if {"catalogue", "cooccurrence", "recommendations"} & set(roles):
         index = await open_index(settings, parts, opened)
         texts = open_texts(settings, parts, index, opened)
+    if "cooccurrence" in roles and index is not None:
+        known = await add_cooccurrence(settings, parts, index, opened)
     if "catalogue" in roles and index is not None:
-        add_catalogue(settings, parts, index, CatalogueStore(redis, settings), texts)
+        add_catalogue(settings, parts, index, CatalogueStore(redis, settings), texts, known)
     if "listening" in roles:
         add_listening(settings, parts, redis)
+    if "collaborative" in roles:
+        parts.background.append(Refresher(settings).run)
     if "recommendations" in roles and index is not None:
         texts = texts or add_texts(settings, parts, opened)
         add_recommendations(settings, parts, index, redis, texts)
@@ -156,8 +178,36 @@ def add_texts(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TextI
     return texts
 
 
+async def add_cooccurrence(settings: Settings, parts: Parts, index: TrackIndex, opened: AsyncExitStack) -> Known:
+    """Agents for playlists and sessions, and what learns from them; returns what tells the vectors it has learned.
+
+    The group carries the identity of what was learned: when that is gone, all is read again.
+    """
+    from streams.learner import open_learner  # a kernel that only this role needs
+
+    learner = await open_learner(settings, index)
+    opened.push_async_callback(learner.close)
+    parts.background += learner.duties
+    parts.models["track2vec"] = learner.version
+    effects = CooccurrenceEffects(learner)
+    app = create_app(settings, f"cooccurrence.{learner.identity}")
+    deliveries = (
+        batch_delivery(app, settings, CATALOG_PLAYLISTS, Playlist, effects.apply_playlists, COOCCURRENCE_PACE),
+        batch_delivery(app, settings, LISTENING_SESSIONS, ListeningSession, effects.apply_sessions, COOCCURRENCE_PACE),
+    )
+    for delivery in deliveries:
+        add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
+    parts.apps.append(app)
+    return learner.known
+
+
 def add_catalogue(
-    settings: Settings, parts: Parts, index: TrackIndex, store: CatalogueStore, texts: TextIndex | None
+    settings: Settings,
+    parts: Parts,
+    index: TrackIndex,
+    store: CatalogueStore,
+    texts: TextIndex | None,
+    known: Known = nothing,
 ) -> None:
     """Agents for tracks, artists and playlists.
 
@@ -168,7 +218,8 @@ def add_catalogue(
     embedder = load_checkpoint(settings.embeat_mlp_checkpoint)
     parts.models["embeat_mlp"] = embedder.version
     declared = settings.declared_vectors
-    effects = CatalogueEffects(index, store, embedder, {one.name: one.dimension for one in declared}, texts)
+    lengths = {one.name: one.dimension for one in declared}
+    effects = CatalogueEffects(index, store, embedder, lengths, texts, known)
     app = create_app(settings, f"catalogue.{embedder.version}{layout_of(declared)}")
     deliveries = (
         batch_delivery(app, settings, CATALOG_TRACKS, Track, effects.apply_tracks, CATALOGUE_PACE),
@@ -195,22 +246,28 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
     """The agent that answers."""
     app = create_app(settings, "recommendations")
     embeat_mlp = checkpoint_version(settings.embeat_mlp_checkpoint)
-    parts.models |= {"embeat_mlp": embeat_mlp, "track2vec": None, "bandit": None}
+    parts.models |= {"embeat_mlp": embeat_mlp, "track2vec": parts.models.get("track2vec"), "bandit": None, MODEL: None}
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
+    shelf = Shelf()
     channels: list[Channel] = [
         Acoustic(index),
+        InPlaylists(index),
         SameArtist(index),
+        ArtistNeighbours(index, shelf),
+        Neighbours(index, shelf),
+        Factors(index, shelf),
         Fresh(index),
         GenrePopular(index, board),
         Described(index),
     ]
+    parts.background.append(partial(take_up, settings, shelf, lambda version: parts.models.update({MODEL: version})))
     channels += [Acoustic(index, one.name) for one in settings.declared_vectors]
     weights = {**WEIGHTS, **{one.name: one.weight for one in settings.declared_vectors}}
     agent = RecommendationAgent(
         recommender=Recommender(
-            index, CatalogueStore(redis, settings), channels, timed=timed, weights=weights, texts=texts
+            index, CatalogueStore(redis, settings), channels, timed=timed, weights=weights, shelf=shelf, texts=texts
         ),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),

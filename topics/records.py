@@ -169,6 +169,24 @@ class Listen(Record, frozen=True, kw_only=True):
             raise ValueError(f"expected track_id for kind {self.kind!r}, got none")
 
 
+class SessionTrack(Record, frozen=True, kw_only=True):
+    """A track of a closed session and how it was heard: `heard` is the share of it, 0..1, `None` when unknown."""
+
+    track_id: TrackId
+    skipped: bool = False
+    heard: Unit | None = None
+
+
+class ListeningSession(Record, frozen=True, kw_only=True):
+    """What a person heard without a long pause. Topic: listening.sessions. Key: user_id. Tracks in their order."""
+
+    session_id: Id
+    user_id: UserId
+    started_at_ms: Milliseconds
+    ended_at_ms: Milliseconds
+    tracks: Annotated[tuple[SessionTrack, ...], Meta(max_length=1_000)]
+
+
 class Seed(Record, frozen=True, kw_only=True):
     """Where a recommendation starts from: exactly one of the four."""
 

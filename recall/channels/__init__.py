@@ -7,6 +7,7 @@ from recall.channels.factors import Factors
 from recall.channels.fresh import Fresh
 from recall.channels.genre_popular import GenrePopular
 from recall.channels.neighbours import Neighbours
+from recall.channels.playlist import InPlaylists
 from recall.channels.protocol import Candidate, Channel
 from recall.channels.same_artist import SameArtist
 
@@ -19,6 +20,7 @@ __all__ = [
     "Factors",
     "Fresh",
     "GenrePopular",
+    "InPlaylists",
     "Neighbours",
     "SameArtist",
 ]

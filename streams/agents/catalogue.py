@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Protocol, TypeVar
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recall.brought import brought_vectors
 from recall.index.protocol import TrackFilter, TrackIndex
 from recall.query import first_day
-from recall.tracks import ACOUSTIC, LEARNED, CataloguedTrack, IndexedTrack, Vector
+from recall.tracks import ACOUSTIC, COOCCURRENCE, LEARNED, CataloguedTrack, IndexedTrack, Vector
 from streams.delivery import Received, Refusal
 from topics.errors import RecordRefused
 from topics.records import Artist, Playlist, Track
@@ -25,8 +25,15 @@ REFRESHED_MAX = 100_000
 # More new tracks in one micro-batch are a catalogue being loaded, and no news.
 NEWS_MAX = 32
 NEWS_DAYS = 60
+# The learned vectors of those of some tracks that have one.
+Known = Callable[[Sequence[str]], Mapping[str, Vector]]
 # By the identity of the record that brought them: several records of one track may be in a batch.
 Brought = dict[int, Mapping[str, Vector]]
+
+
+def nothing(track_ids: Sequence[str]) -> Mapping[str, Vector]:
+    """Nobody learns here."""
+    return {}
 
 
 class Embedder(Protocol):
@@ -81,12 +88,15 @@ class CatalogueEffects:
         embedder: Embedder,
         declared: Mapping[str, int] = MappingProxyType({}),
         texts: Texts | None = None,
+        known: Known = nothing,
     ) -> None:
         """Writes to `index` and `store`; `declared` are the vectors that tracks may bring, with their lengths.
 
-        `texts` is the index of titles that goes with `index`; `None` where there is none of our own.
+        `texts` is the index of titles that goes with `index`; `None` where there is none of our own. `known` tells what
+        was learned of tracks before they came: playlists may be ahead of the catalogue.
         """
         self._texts = texts
+        self._known = known
         self._declared = declared
         self._index = index
         self._store = store
@@ -182,6 +192,10 @@ class CatalogueEffects:
         vectors = self._embedder.embed(known) if known else ()
         # By place and not by id: several records of one track may be among them.
         found = {id(track): {ACOUSTIC: vector} for track, vector in zip(known, vectors, strict=True)}
+        learned = self._known([track.track_id for track in tracks])
+        for track in tracks:
+            if track.track_id in learned:
+                found.setdefault(id(track), {})[COOCCURRENCE] = learned[track.track_id]
         return [
             IndexedTrack(track, {**more, **found.get(id(track), {})})
             for track, more in zip(tracks, brought, strict=True)
