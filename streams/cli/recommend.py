@@ -37,7 +37,7 @@ def recommend(
         list[str] | None,
         typer.Option(
             metavar="SEED",
-            help='track:ID, artist:ID, playlist:ID, "title - artist", or words like "calm 80s synthpop"; repeatable.',
+            help="track:ID, artist:ID, playlist:ID, 'title - artist', or words: 'calm 80s synthpop'; repeatable.",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, max=500, help="Tracks at most; 30 unless said.")] = None,
