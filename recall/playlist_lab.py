@@ -126,7 +126,8 @@ def placed(likeness: Floats, neighbours: NDArray[np.int64]) -> Floats:
         length = np.maximum(np.linalg.norm(moves, axis=1, keepdims=True), 1e-9)
         places = places + moves / length * np.minimum(length, 0.2 * left)
     low, high = places.min(axis=0), places.max(axis=0)
-    return (places - low) / np.maximum(high - low, 1e-9)
+    framed: Floats = (places - low) / np.maximum(high - low, 1e-9)
+    return framed
 
 
 def best_next(
