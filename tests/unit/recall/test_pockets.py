@@ -29,6 +29,13 @@ def test_each_kind_of_music_is_a_pocket_the_heaviest_first() -> None:
     ]
 
 
+def test_pockets_settle_around_their_middles() -> None:
+    # From 0 and 110, the furthest apart, 50 begins nearer to 0; the middles of both then draw it over.
+    starts = [Start(at(0, "t0"), 3.0), *(Start(at(degrees, f"t{degrees}"), 1.0) for degrees in (50, 60, 110))]
+    found = [{start.track.track_id for start in one.members} for one in pockets(starts, 1.0, 2)]
+    assert sorted(found, key=len) == [{"t0"}, {"t50", "t60", "t110"}]
+
+
 def test_order_of_the_starts_changes_nothing() -> None:
     assert angles(pockets(STARTS[::-1], 1.0, 3)) == angles(pockets(STARTS, 1.0, 3))
 
