@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
-from recall.channels.protocol import Candidate, Channel
-from recall.diversity import cap_per_artist
+from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
+from recall.diversity import balance_of, choose, spread
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
-from recall.filters import allowed, forbidden
+from recall.filters import Sifted, contradictions, forbidden, why_short
 from recall.index.protocol import TrackIndex
 from recall.merge import Merged, fuse
+from recall.order import in_order
 from recall.person import Person
 from recall.query import DEFAULT_LIMIT, RecallQuery, build_query
 from recall.rank import rank
@@ -30,21 +31,22 @@ from recall.seeds import (
     unknown,
 )
 from recall.session import Mood, merged_session, mood
-from recall.tracks import IndexedTrack, Vector
+from recall.surfaces import Surface, surface_of
+from recall.tracks import CataloguedTrack, IndexedTrack, Vector
 from topics.records import Listen, RecommendationRequest
 
 # Candidates asked of each channel, and ranked, per track of the answer: first few, and many when that leaves it short,
 # because most were heard or filtered.
 SHALLOW, DEEP = 1.5, 20
-LEAST = 45
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The tracks in their order, and what is missing from the work that chose them."""
+    """The tracks in their order, what is missing from the work that chose them, and what else to say of the list."""
 
     items: tuple[Merged, ...]
     degraded: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Beginning:
     query: RecallQuery
     felt: Mood
     missing: tuple[str, ...]
+    disliked: tuple[CataloguedTrack, ...]
 
 
 # Measures a stage for the length of a block: `starts`, each channel by its name, `rank`.
@@ -67,12 +70,18 @@ def untimed(stage: str) -> AbstractContextManager[object]:
 
 @dataclass(frozen=True)
 class Recommender:
-    """Answers requests from one catalogue; `timed` is told how long its stages take."""
+    """Answers requests from one catalogue.
+
+    Attributes:
+        allowances: channel -> what it may take, where that is bounded.
+        timed: is told how long the stages take.
+    """
 
     index: TrackIndex
     playlists: Playlists
     channels: Sequence[Channel]
     timed: Timed = untimed
+    allowances: Mapping[str, Allowance] = field(default_factory=dict)
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
         """The list for one request.
@@ -87,28 +96,37 @@ class Recommender:
             UnknownSeed: there are seeds, and the catalogue holds none of them.
             IndexUnavailable: the catalogue cannot be read at all.
         """
+        if impossible := contradictions(request.filters):
+            return Answer((), notes=tuple(impossible))
         person = with_session(person, request.session or ())
         with self.timed("starts"):
             begun = await self._begin(request, person, now_ms)
-        starts = [start.track for start in begun.query.starts] if begun.query.seeded else []
-        rules = forbidden(request, person, {track.track_id for track in starts}, now_ms=now_ms)
-        limit = request.limit or DEFAULT_LIMIT
+        starts = [start.track for start in begun.query.starts]
+        rules = forbidden(request, person, starts, begun.disliked, now_ms=now_ms)
+        surface, limit = surface_of(request.surface), request.limit or DEFAULT_LIMIT
+        balance = balance_of(
+            limit, surface, starts if begun.query.seeded else (), request.max_per_artist, begun.query.breadth
+        )
         for depth in (SHALLOW, DEEP):
-            asked = max(LEAST, round(depth * limit))
+            asked = max(surface.candidates, round(depth * limit))
             found, late = await self._gather(begun.query, asked, deadline_s)
             with self.timed("rank"):
-                distinct = one_release_each(allowed(fuse(found), rules), asked, already=starts)
-                ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)
-                items = cap_per_artist(ranked, limit, request.max_per_artist)
+                sifted = Sifted(fuse(found), rules)
+                distinct = one_release_each(sifted, asked)
+                vectors = await self._vectors(distinct)
+                chosen = choose(rank(distinct, vectors, begun.felt), vectors, balance)
+                items = arranged(chosen, vectors, surface)
             if len(items) == limit or all(len(some) < asked for some in found.values()):
                 break
-        return Answer(tuple(items), begun.missing + late)
+        short = len(items) < limit
+        notes = (why_short(len(items), limit, sifted.removed, request.filters),) if short else ()
+        return Answer(tuple(items), begun.missing + late, notes)
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
         seeds = [await find(seed, self.index, self.playlists) for seed in request.seeds or ()]
         anchors = [] if seeds else anchors_by_weight(person, now_ms=now_ms)
         session = merged_session(person.session, ())
-        known = await self._known(seeds, [anchor.track_id for anchor in anchors], session)
+        known = await self._known(seeds, [*(anchor.track_id for anchor in anchors), *person.dislikes], session)
         starts = starts_of_seeds(seeds, known) if seeds else starts_of_person(anchors, known, person)
         missing = unknown(seeds, known)
         if seeds and len(missing) == len(seeds):
@@ -117,13 +135,14 @@ class Recommender:
             build_query(request, person, starts, [one.artist_id for one in seeds if one.artist_id], now_ms=now_ms),
             mood(session, known),
             tuple(f"seed:{describe(seed)}" for seed in missing),
+            tuple(known[track_id].track for track_id in person.dislikes if track_id in known),
         )
 
     async def _known(
-        self, seeds: Sequence[SeedTracks], anchors: Sequence[str], session: Sequence[Listen]
+        self, seeds: Sequence[SeedTracks], others: Sequence[str], session: Sequence[Listen]
     ) -> dict[str, IndexedTrack]:
         wanted = dict.fromkeys(track_id for seed in seeds for track_id in seed.track_ids)
-        wanted |= dict.fromkeys(anchors)
+        wanted |= dict.fromkeys(others)
         wanted |= dict.fromkeys(event.track_id for event in session if event.track_id)
         return await self.index.fetch(list(wanted), with_vectors=True) if wanted else {}
 
@@ -151,14 +170,23 @@ class Recommender:
     async def _in_time(self, channel: Channel, query: RecallQuery, limit: int, deadline_s: float) -> list[Candidate]:
         if asyncio.get_running_loop().time() >= deadline_s:
             raise ChannelUnavailable(f"no time left for {channel.name}")
-        with self.timed(f"channel:{channel.name}"):
-            return await channel.candidates(query, limit)
+        bounds = self.allowances.get(channel.name, UNBOUNDED)
+        try:
+            with self.timed(f"channel:{channel.name}"):
+                async with asyncio.timeout(bounds.within_s):
+                    return await channel.candidates(query, limit if bounds.limit is None else min(limit, bounds.limit))
+        except TimeoutError as error:
+            raise ChannelUnavailable(f"{channel.name} took longer than {bounds.within_s} s") from error
 
-    async def _vectors(self, candidates: Sequence[Merged], felt: Mood) -> Mapping[str, Vector]:
-        """The candidates' vectors, where a session needs them."""
-        if not candidates or not len(felt.forces):
-            return {}
-        return await self.index.vectors([one.track.track_id for one in candidates])
+    async def _vectors(self, candidates: Sequence[Merged]) -> Mapping[str, Vector]:
+        return await self.index.vectors([one.track.track_id for one in candidates]) if candidates else {}
+
+
+def arranged(chosen: Sequence[Merged], vectors: Mapping[str, Vector], surface: Surface) -> list[Merged]:
+    """The chosen tracks in the order to show them in."""
+    if surface.in_order:
+        chosen = [chosen[place] for place in in_order([one.track for one in chosen], vectors)]
+    return spread(chosen)
 
 
 def with_session(person: Person, given: Sequence[Listen]) -> Person:

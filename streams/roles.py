@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from models.versions import checkpoint_version
-from recall.channels import Acoustic, Channel, Fresh, GenrePopular, SameArtist
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import TrackIndex
 from recall.pipeline import Recommender
@@ -22,11 +21,13 @@ from streams.agents.catalogue import CatalogueEffects
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
 from streams.app import add_agent, create_app
+from streams.channels import open_channels
 from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
+from streams.relations import ArtistRelations
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
@@ -145,9 +146,10 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
-    channels: list[Channel] = [Acoustic(index), SameArtist(index), Fresh(index), GenrePopular(index, board)]
+    store = CatalogueStore(redis, settings)
+    channels, allowances = open_channels(settings, index, board, ArtistRelations(store))
     agent = RecommendationAgent(
-        recommender=Recommender(index, CatalogueStore(redis, settings), channels, timed=timed),
+        recommender=Recommender(index, store, channels, timed=timed, allowances=allowances),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),
         producer=producer,
