@@ -14,18 +14,6 @@ from typing import Any, TypeVar
 
 from models.tables import MODEL
 from models.versions import checkpoint_version
-from recall.channels import (
-    Acoustic,
-    ArtistNeighbours,
-    Channel,
-    Described,
-    Factors,
-    Fresh,
-    GenrePopular,
-    InPlaylists,
-    Neighbours,
-    SameArtist,
-)
 from recall.errors import IndexUnavailable
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import TrackIndex
@@ -40,12 +28,14 @@ from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
 from streams.agents.texts import SetAsideElsewhere, TextEffects
 from streams.app import add_agent, create_app
+from streams.channels import open_channels
 from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
 from streams.refreshing import Refresher, take_up
+from streams.relations import ArtistRelations
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
@@ -246,24 +236,19 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
-    shelf = Shelf()
-    channels: list[Channel] = [
-        Acoustic(index),
-        InPlaylists(index),
-        SameArtist(index),
-        ArtistNeighbours(index, shelf),
-        Neighbours(index, shelf),
-        Factors(index, shelf),
-        Fresh(index),
-        GenrePopular(index, board),
-        Described(index),
-    ]
+    store, shelf = CatalogueStore(redis, settings), Shelf()
     parts.background.append(partial(take_up, settings, shelf, lambda version: parts.models.update({MODEL: version})))
-    channels += [Acoustic(index, one.name) for one in settings.declared_vectors]
-    weights = {**WEIGHTS, **{one.name: one.weight for one in settings.declared_vectors}}
+    channels, allowances = open_channels(settings, index, board, ArtistRelations(store), shelf)
     agent = RecommendationAgent(
         recommender=Recommender(
-            index, CatalogueStore(redis, settings), channels, timed=timed, weights=weights, shelf=shelf, texts=texts
+            index,
+            store,
+            channels,
+            timed=timed,
+            weights={**WEIGHTS, **{one.name: one.weight for one in settings.declared_vectors}},
+            allowances=allowances,
+            shelf=shelf,
+            texts=texts,
         ),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),

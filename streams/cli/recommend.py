@@ -104,6 +104,8 @@ def _tell(reply: RecommendationReply, round_trip_ms: float, as_json: bool) -> No
         if reply.items:
             out.print(table_of(reply.items))
         out.print(f"[bold]{len(reply.items)}[/] tracks, {timing_of(reply, round_trip_ms)}", highlight=False)
+        for note in reply.notes:
+            out.print(note, style="yellow", highlight=False)
         if reply.degraded:
             out.print(f"left out: {', '.join(reply.degraded)}; see `throughbeat doctor`", style="yellow")
 
