@@ -47,7 +47,7 @@ BESIDES: Mapping[Role, Sequence[TopicSpec]] = {
     "listening": (),
     "cooccurrence": (),
     "collaborative": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, LISTENING_SESSIONS),
-    "recommendations": (REPLIES, SERVED),
+    "recommendations": (REPLIES, SERVED, CATALOG_TRACKS, CATALOG_ARTISTS),
 }
 
 

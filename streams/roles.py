@@ -7,9 +7,11 @@ import dataclasses
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 from models.tables import MODEL
@@ -30,6 +32,8 @@ from streams.agents.texts import SetAsideElsewhere, TextEffects
 from streams.app import add_agent, create_app
 from streams.channels import open_channels
 from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge
+from streams.embedded.errors import DataDirectoryInUse
+from streams.embedded.lock import data_directory
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.plays import PlayBoard
@@ -149,7 +153,7 @@ def add_texts(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TextI
     The group is that of the file that it keeps: no two workers share the catalogue out among them, and a new file is
     filled from the beginning.
     """
-    texts = TextIndex.open(settings.data_dir / "texts.sqlite3")
+    texts = TextIndex.open(_folder_of_ones_own(settings.data_dir / "texts", opened) / "texts.sqlite3")
     opened.push_async_callback(texts.close)
     effects = TextEffects(texts)
     app = create_app(settings, f"texts.{texts.identity}")
@@ -283,6 +287,14 @@ async def _fill_texts(texts: TextIndex, index: EdgeIndex) -> None:
             await texts.put([IndexedTrack(track) for track in page], only_new=True)
         log.info("titles of %d tracks", texts.count())
     await asyncio.Event().wait()
+
+
+def _folder_of_ones_own(parent: Path, opened: AsyncExitStack) -> Path:
+    """The first of the folders 0, 1, ... that no other worker on this data directory has."""
+    for number in count():
+        with suppress(DataDirectoryInUse):
+            return opened.enter_context(data_directory(parent / str(number)))
+    raise AssertionError("numbers do not end")
 
 
 async def _flush_now_and_then(index: EdgeIndex) -> None:

@@ -132,6 +132,7 @@ MAY_WRITE = {
 MAY_READ = {
     ("listening", LISTENING_EVENTS),
     ("recommendations", REQUESTS),
+    ("recommendations", CATALOG_TRACKS),
     ("catalogue", CATALOG_TRACKS),
     ("operator", LISTENING_EVENTS),
     ("operator", REQUESTS),
