@@ -45,7 +45,8 @@ class WithQdrant(Installation):
         """On what it kept."""
         kept = self.data_dir / "qdrant"
         command = [sys.executable, "-m", "tests.integration.qdrant_stand_in", str(self._port), str(kept)]
-        self.server = subprocess.Popen(command, cwd=ROOT)
+        with self.data_dir.with_name("qdrant.log").open("ab") as log:
+            self.server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         until(lambda: accepts_connections(self._port), 30, "the stand-in of a Qdrant server")
 
     def stop(self) -> None:

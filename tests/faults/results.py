@@ -77,8 +77,9 @@ compared with what it must be. Asked of every run: 0 lost, 0 twice, progress wit
 of the fault, no wrong answer."""
 
 NOTES = """\
-Up to eight runs follow each other on one installation, which is compared with all that it was ever told after each. A
-run that breaks a promise is the last on its installation.
+Up to four runs follow each other on one installation, which is compared with all that it was ever told after each. A
+run that breaks a promise is the last on its installation. Who died within the last three minutes is started after a
+pause that doubles each time, from half a second to ten; these pauses are in the times.
 
 Each row is the worst over the seeds: counts are those of the run that lost or counted twice the most (of equals, the
 one that was behind longest), times and latencies the greatest of any run.
