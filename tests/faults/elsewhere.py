@@ -61,9 +61,9 @@ class WithQdrant(Installation):
 
 # Roles of each worker, by the number of workers: one owns the index.
 SPLITS: Mapping[int, Sequence[str]] = {
-    1: ("catalogue,listening,recommendations",),
-    2: ("catalogue,recommendations", "listening"),
-    4: ("catalogue,recommendations", "listening", "listening", "listening"),
+    1: ("catalogue,listening,cooccurrence,recommendations",),
+    2: ("catalogue,cooccurrence,recommendations", "listening"),
+    4: ("catalogue,cooccurrence,recommendations", "listening", "listening", "listening"),
 }
 
 
@@ -101,9 +101,9 @@ class Split(Installation):
         return psutil.Process(self._workers[0].pid) if part == "index" else super().process(part)
 
     @property
-    def index_directory(self) -> Path:
+    def index_home(self) -> Path:
         """The first worker's."""
-        return self._home(0) / "index"
+        return self._home(0)
 
     def leave_and_come_back(self, rng: random.Random) -> None:
         """One of those that listen ends, in order or by SIGKILL, and is started anew."""
