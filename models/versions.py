@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.errors import CheckpointMismatch
 
-SHIPPED = Path(__file__).parent / "weights" / "embeat_mlp_sample.safetensors"
+SHIPPED = Path(__file__).parent / "weights" / "embeat_mlp_2026.safetensors"
 
 
 def checkpoint_path(checkpoint: str | Path | None) -> Path:

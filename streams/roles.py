@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from models.versions import checkpoint_version
 from recall.channels import Acoustic, Channel, Fresh, GenrePopular, InPlaylists, SameArtist
+from recall.errors import IndexUnavailable
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import TrackIndex
 from recall.merge import WEIGHTS
@@ -68,7 +69,9 @@ LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
 # A flush holds up answers; kill -9 loses nothing without it, only a power loss would.
 FLUSH_S = 30.0
 REST_S = 5.0
-OPTIMISED = "search graph built"
+# So long a catalogue that keeps growing waits for a rest, and so long a failure for another attempt.
+PATIENCE_S = 60.0
+OPTIMISING, OPTIMISED = "building the search graph", "search graph built"
 
 
 async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Parts:
@@ -111,7 +114,7 @@ async def open_index(settings: Settings, parts: Parts, opened: AsyncExitStack) -
         index = edge
     opened.push_async_callback(index.close)
     parts.probes["index"] = index.count
-    parts.background.append(partial(measure_index, index))
+    parts.background.append(partial(measure_index, index, list(lengths)))
     return index
 
 
@@ -220,13 +223,27 @@ async def _flush_now_and_then(index: EdgeIndex) -> None:
 
 
 async def _optimise_when_grown(index: EdgeIndex, above: int) -> None:
-    """Build the search graph anew once many tracks are outside it and the catalogue has come to rest."""
-    before = -1
+    """Build the search graph anew once many tracks are outside it, at the next rest if one comes soon enough."""
+    before, since_s = -1, time.monotonic()
     while True:
-        waiting = index.unoptimised
-        if waiting >= above and waiting == before:
-            began_s = time.monotonic()
-            await index.optimise()
-            log.info("%s: %d tracks in %.1f s", OPTIMISED, waiting, time.monotonic() - began_s)
+        waiting, now_s = index.unoptimised, time.monotonic()
+        if waiting < above:
+            since_s = now_s
+        elif waiting == before or now_s - since_s >= PATIENCE_S:
+            await _optimise(index, waiting)
+            since_s = time.monotonic()
         before = waiting
         await asyncio.sleep(REST_S)
+
+
+async def _optimise(index: EdgeIndex, waiting: int) -> None:
+    began_s = time.monotonic()
+    log.info("%s: %d tracks are outside it", OPTIMISING, waiting)
+    try:
+        await index.optimise()
+    except IndexUnavailable as error:
+        # Searches only take longer without it; a full disk, say, is no reason to end.
+        log.warning("%s; next attempt in %.0f s", error, PATIENCE_S)
+        await asyncio.sleep(PATIENCE_S)
+    else:
+        log.info("%s: %d tracks in %.1f s", OPTIMISED, waiting, time.monotonic() - began_s)

@@ -59,6 +59,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         requests_waiting: requests that may wait, for their turn or for events; those beyond are `overloaded` at once.
         retry_s: how long a record is retried while a store is away, before the worker ends and is started anew.
         optimise_above: tracks outside the search graph from which the embedded index is optimised.
+        worker_name: of this worker alone among all that share its roles, the same at each start: it then takes its
+            partitions back at once, and not when Kafka has missed its former self for 10 s; empty = none.
         watchdog_s: lag without progress for so long ends the worker; more than the 15 s in which a store is found away.
         metrics_port: of `/metrics`, `/healthz` and `/readyz`: a number, `auto` (a free one) or `off`; under
             `throughbeat up` the first worker's, the others take the next ones.
@@ -97,6 +99,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     requests_waiting: Count = 512
     retry_s: Seconds = 30.0
     optimise_above: Count = 50_000
+    worker_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=200)] = ""
     watchdog_s: Seconds = 60.0
     metrics_port: Literal["auto", "off"] | Port = "auto"
     metrics_host: str = "127.0.0.1"

@@ -183,7 +183,11 @@ def worker_child(settings: Settings, name: str, metrics: str | None = None) -> C
         name=f"worker-{name}",
         argv=command,
         log_path=settings.data_dir / "logs" / f"worker-{name}.log",
-        env={**environment_of(settings), variable("metrics_port"): metrics.rpartition(":")[2] if metrics else "off"},
+        env={
+            **environment_of(settings),
+            variable("metrics_port"): metrics.rpartition(":")[2] if metrics else "off",
+            variable("worker_name"): name,
+        },
         prepare=prepare,
         probe=ready_file.exists,
         after=("kafka", "redis"),

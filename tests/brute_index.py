@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 
 from recall.index.protocol import NO_FILTER, Hit, TrackFilter
@@ -65,8 +66,18 @@ class BruteIndex:
         known = {i: self.stored[i].vectors for i in track_ids if i in self.stored}
         return {i: vectors[using] for i, vectors in known.items() if using in vectors}
 
+    async def sample(self, rng: random.Random, *, using: str = "acoustic") -> Vector | None:
+        vectors = [one.vectors[using] for one in self.stored.values() if using in one.vectors]
+        return rng.choice(vectors) if vectors else None
+
     async def nearest(
-        self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = "acoustic"
+        self,
+        vector: Vector,
+        limit: int,
+        where: TrackFilter = NO_FILTER,
+        *,
+        using: str = "acoustic",
+        exact: bool = False,
     ) -> list[Hit]:
         self.calls.append("nearest")
         hits = [

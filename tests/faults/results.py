@@ -77,6 +77,9 @@ compared with what it must be. Asked of every run: 0 lost, 0 twice, progress wit
 of the fault, no wrong answer."""
 
 NOTES = """\
+Up to eight runs follow each other on one installation, which is compared with all that it was ever told after each. A
+run that breaks a promise is the last on its installation.
+
 Each row is the worst over the seeds: counts are those of the run that lost or counted twice the most (of equals, the
 one that was behind longest), times and latencies the greatest of any run.
 
@@ -90,7 +93,11 @@ one that was behind longest), times and latencies the greatest of any run.
 - *zero lag*: from the end of the fault until nothing waited but what was sent in the last 1.5 s, under the same load.
 - *p99*: of all replies, errors as well, to requests sent before the fault, from its beginning to zero lag, and after.
 - *wrong answers*: tracks heard, disliked, of a blocked artist, withdrawn, twice in one list, or the seed itself; an
-  `ok` before what `after` names has counted."""
+  `ok` before what `after` names has counted.
+
+No Qdrant server can be had by pip or apt. What is killed and slowed down in its place is a process that answers its
+calls on disk with the local mode of Qdrant's own client: it shows what the workers do when a server goes away, and
+nothing of what a real one keeps. Workers that are started by hand use Debian's Redis where there is one."""
 
 
 def _row(fault: Fault, runs: Sequence[Figures]) -> str:

@@ -268,8 +268,8 @@ def test_a_bare_state_dict_is_loaded_as_one_inside_a_checkpoint(tmp_path: Path, 
 def test_the_shipped_weights_are_small_float32_and_the_default() -> None:
     model = load_checkpoint()
     assert model.version == load_checkpoint(None).version == checkpoint_version(None)
-    assert model.version.startswith("sample-")
-    path = Path(__file__).parents[3] / "models" / "weights" / "embeat_mlp_sample.safetensors"
+    assert model.version.startswith("2026-")
+    path = Path(__file__).parents[3] / "models" / "weights" / "embeat_mlp_2026.safetensors"
     assert path.stat().st_size < 1_000_000
     dtypes = {str(tensor.dtype) for tensor in safetensors.torch.load_file(path).values()}
     assert dtypes == {"torch.float32", "torch.int64"}  # int64: the batches that a BatchNorm counted

@@ -21,13 +21,13 @@ from tests.unit.models.sounds import sounds
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
-    """A catalogue of 120 tracks, three an artist, all on albums and in ten playlists."""
+    """A catalogue of 120 tracks, three an artist, all on albums and in ten playlists; four artists are measured on."""
     tracks, playlists = tmp_path / "tracks.csv", tmp_path / "playlists.csv"
     with tracks.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["track_id", "title", "artist_id", "artist_name", "album_id", "album_name", *COLUMNS])
         for row, track in enumerate(sounds(120)):
-            artist = f"a{row // 3}"
+            artist = f"g{row // 3}"
             sound = ["" if np.isnan(value) else f"{value:g}" for value in table([track])[0]]
             rows.writerow([f"t{row}", f"Song {row}", artist, artist, f"b{row // 3}", "Album", *sound])
     lines = [f"p{row % 10},Mix,{row // 10},t{row}" for row in range(120)]

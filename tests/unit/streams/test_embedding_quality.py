@@ -225,7 +225,7 @@ def test_the_command_prints_one_json_value_for_programs(files: list[str]) -> Non
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     ours, theirs, raw = found["models"]
-    assert ours.startswith("sample-")
+    assert ours.startswith("2026-")
     assert theirs.startswith("theirs-")
     assert raw == RAW
     assert found["unseen"] == {ours: True, theirs: False}
@@ -238,5 +238,5 @@ def test_the_command_prints_one_json_value_for_programs(files: list[str]) -> Non
 def test_the_command_prints_a_table_for_people(files: list[str]) -> None:
     result = CliRunner().invoke(evaluate_app, ["embeddings", *files])
     assert result.exit_code == 0, result.output
-    for word in ("album@10", "cold recall@50", "sample-", "theirs-", RAW, "it may have seen these artists"):
+    for word in ("album@10", "cold recall@50", "2026-", "theirs-", RAW, "it may have seen these artists"):
         assert word in result.stdout
