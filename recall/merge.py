@@ -18,6 +18,9 @@ WEIGHTS: Mapping[str, float] = {
     "same_artist": 0.8,
     "fresh": 1.2,
     "genre_popular": 0.5,
+    "artist_neighbours": 1.0,
+    "neighbours": 0.7,
+    "factors": 0.5,
 }
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ UNREST_S = 600.0
 # Learning takes at most one part in so many of a core's time.
 SHARE = 5
 SEED = 7
+# Anything else goes first.
+YIELDING = 15
 
 
 def directory_of(settings: Settings) -> Path:
@@ -99,15 +101,16 @@ async def learn_in_child(settings: Settings) -> None:
     """Run `throughbeat train collaborative` to its end, out of the way of everything else; a failure is logged."""
     from streams.up import environment_of
 
-    command = (sys.executable, "-m", "streams.cli", "train", "collaborative", "--json")
+    command = (sys.executable, "-m", "streams.cli", "train", "collaborative", "--seed", str(SEED), "--json")
     child = await asyncio.create_subprocess_exec(
         *command,
         env={**os.environ, **environment_of(settings)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=_yielding,
     )
+    with suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, child.pid, YIELDING)
     try:
         said, failed = await child.communicate()
     except asyncio.CancelledError:
@@ -159,10 +162,6 @@ def _warm(directory: Path, version: str) -> Any:
 
 def _lists(ends: Ends) -> bool:
     return any(end for spec in (CATALOG_PLAYLISTS, LISTENING_SESSIONS) for end in ends[spec.name].values())
-
-
-def _yielding() -> None:
-    os.nice(15)
 
 
 @contextmanager

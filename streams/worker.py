@@ -28,9 +28,9 @@ from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Role = Literal["catalogue", "listening", "cooccurrence", "recommendations"]
-ROLES: tuple[Role, ...] = ("catalogue", "listening", "cooccurrence", "recommendations")
-# All hold the embedded index, which has one owner; the first two cannot do without each other.
+Role = Literal["catalogue", "listening", "cooccurrence", "collaborative", "recommendations"]
+ROLES: tuple[Role, ...] = ("catalogue", "listening", "cooccurrence", "collaborative", "recommendations")
+# These hold the embedded index, which has one owner; the first two cannot do without each other.
 INDEX_ROLES: frozenset[Role] = frozenset({"catalogue", "recommendations"})
 LEARNING_ROLES: frozenset[Role] = frozenset({"cooccurrence"})
 # How long a worker that ends tries to tell how far it came.

@@ -284,6 +284,25 @@ class Item(Record, frozen=True, kw_only=True):
     why: Why | None = None
 
 
+class Understood(Record, frozen=True, kw_only=True):
+    """What the free text of a seed was taken for.
+
+    `others`: what it may mean as well, the likeliest first. For words, the rest says what they ask of a track: one of
+    the genres, features within inclusive ranges, years; `ignored` are words that say nothing known.
+    """
+
+    query: str
+    kind: Literal["track", "artist", "words"]
+    label: str
+    track_id: str | None = None
+    artist_id: str | None = None
+    others: tuple[str, ...] = ()
+    genres: tuple[str, ...] = ()
+    features: dict[str, tuple[float, float]] = {}
+    years: tuple[int, int] | None = None
+    ignored: tuple[str, ...] = ()
+
+
 class RecommendationReply(Record, frozen=True, kw_only=True):
     """The answer to one request. Topic: recommendation.replies. Key: request_id."""
 
@@ -295,6 +314,7 @@ class RecommendationReply(Record, frozen=True, kw_only=True):
     degraded: tuple[str, ...] = ()
     models: dict[str, str | None] = {}
     watermark: dict[str, int] = {}
+    understood: tuple[Understood, ...] = ()
     took_ms: float = 0.0
 
 

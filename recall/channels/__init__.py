@@ -2,6 +2,7 @@
 
 from recall.channels.acoustic import Acoustic
 from recall.channels.artist_neighbours import ArtistNeighbours
+from recall.channels.described import Described
 from recall.channels.factors import Factors
 from recall.channels.fresh import Fresh
 from recall.channels.genre_popular import GenrePopular
@@ -15,6 +16,7 @@ __all__ = [
     "ArtistNeighbours",
     "Candidate",
     "Channel",
+    "Described",
     "Factors",
     "Fresh",
     "GenrePopular",

@@ -221,6 +221,7 @@ class RecommendationAgent:
             degraded=degraded,
             models=dict(self.models),
             watermark={str(partition): offset for partition, offset in sorted(settled.watermark.items())},
+            understood=settled.answer.understood,
         )
 
     async def _refuse(self, message: Any, refused: RecordRefused) -> None:
