@@ -21,6 +21,7 @@ from topics.specs import (
     CATALOG_PLAYLISTS,
     CATALOG_TRACKS,
     LISTENING_EVENTS,
+    MODELS_UPDATES,
     REPLIES,
     REQUESTS,
     SERVED,
@@ -38,8 +39,12 @@ READ: Mapping[Role, Sequence[TopicSpec]] = {
     "listening": (LISTENING_EVENTS,),
     "recommendations": (REQUESTS,),
 }
-# What it writes besides.
-WRITTEN: Mapping[Role, Sequence[TopicSpec]] = {"catalogue": (), "listening": (), "recommendations": (REPLIES, SERVED)}
+# What it writes, or follows, besides.
+WRITTEN: Mapping[Role, Sequence[TopicSpec]] = {
+    "catalogue": (MODELS_UPDATES,),
+    "listening": (),
+    "recommendations": (REPLIES, SERVED, MODELS_UPDATES),
+}
 
 
 def topics_of(role: Role) -> list[TopicSpec]:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import logging
-import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
-from models.versions import checkpoint_version
 from recall.channels import Acoustic, Channel, Fresh, GenrePopular, SameArtist
-from recall.errors import IndexUnavailable
-from recall.index.edge import EdgeIndex
-from recall.index.protocol import TrackIndex
+from recall.index.switched import SwitchedIndex
 from recall.merge import WEIGHTS
 from recall.pipeline import Recommender
-from recall.tracks import ACOUSTIC, COOCCURRENCE
 from streams.agents.catalogue import CatalogueEffects
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
@@ -29,13 +23,14 @@ from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
+from streams.serving.collection import Collection, SomeDeadLetters, vector_lengths
+from streams.serving.live import LiveVersions
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
 from streams.turns import Turns
-from streams.vectors import layout_of
 from streams.worker import Parts, Role
 from topics.records import Artist, Listen, Playlist, Record, Track
 from topics.specs import (
@@ -47,10 +42,7 @@ from topics.specs import (
     TopicSpec,
 )
 
-log = logging.getLogger(__name__)
 R = TypeVar("R", bound=Record)
-
-VECTOR_LENGTHS = {ACOUSTIC: 64, COOCCURRENCE: 64}
 
 
 @dataclass(frozen=True)
@@ -62,13 +54,9 @@ class Pace:
 
 
 CATALOGUE_PACE = Pace(512, 0.03)
+# What fills a collection beside the one that serves leaves more time to answers.
+FILLING_PACE = Pace(128, 0.03)
 LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
-# A flush holds up answers; kill -9 loses nothing without it, only a power loss would.
-FLUSH_S = 30.0
-REST_S = 5.0
-# So long a catalogue that keeps growing waits for a rest, and so long a failure for another attempt.
-PATIENCE_S = 60.0
-OPTIMISING, OPTIMISED = "building the search graph", "search graph built"
 
 
 async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Parts:
@@ -77,61 +65,60 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
     redis = connect(settings)
     opened.push_async_callback(redis.aclose)
     parts.probes["redis"] = partial(redis.run, [(b"PING",)])
-    index: TrackIndex | None = None
     if {"catalogue", "recommendations"} & set(roles):
-        index = await open_index(settings, parts, opened)
-    if "catalogue" in roles and index is not None:
-        add_catalogue(settings, parts, index, CatalogueStore(redis, settings))
+        index = await open_versions(settings, parts, roles, CatalogueStore(redis, settings), opened)
+        if "recommendations" in roles:
+            add_recommendations(settings, parts, index, redis)
     if "listening" in roles:
         add_listening(settings, parts, redis)
-    if "recommendations" in roles and index is not None:
-        add_recommendations(settings, parts, index, redis)
     return parts
 
 
-async def open_index(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TrackIndex:
-    """The collection of the serving version of the embedding, on a server or in this process."""
-    declared = settings.declared_vectors
-    name = f"tracks-{checkpoint_version(settings.embeat_mlp_checkpoint)}{layout_of(declared)}"
-    lengths = VECTOR_LENGTHS | {one.name: one.dimension for one in declared}
-    index: TrackIndex
-    if settings.qdrant_url:
-        name = f"{settings.topic_prefix}-{name}" if settings.topic_prefix else name
-        from recall.index.server import Server, ServerIndex  # a client that only some installations need
-
-        server = Server(settings.qdrant_url, settings.qdrant_api_key, settings.qdrant_ca_file)
-        index = await ServerIndex.connect(server, name, dimensions=lengths)
-    else:
-        edge = EdgeIndex.open(settings.data_dir / "index" / name, dimensions=lengths)
-        parts.background.append(partial(_flush_now_and_then, edge))
-        parts.background.append(partial(_optimise_when_grown, edge, settings.optimise_above))
-        index = edge
-    opened.push_async_callback(index.close)
+async def open_versions(
+    settings: Settings, parts: Parts, roles: Sequence[Role], store: CatalogueStore, opened: AsyncExitStack
+) -> SwitchedIndex:
+    """The index of the version of the embedding that serves, and whatever makes another one ready to."""
+    parts.models |= {"embeat_mlp": None}
+    versions = LiveVersions(settings, parts, None)
+    if "catalogue" in roles:
+        versions.attach = partial(attach_catalogue, settings, store, versions)
+    opened.push_async_callback(versions.close)
+    index = await versions.begin()
     parts.probes["index"] = index.count
-    parts.background.append(partial(measure_index, index, list(lengths)))
+    parts.background.append(partial(measure_index, index, list(vector_lengths(settings))))
+    parts.background.append(versions.run)
     return index
 
 
-def add_catalogue(settings: Settings, parts: Parts, index: TrackIndex, store: CatalogueStore) -> None:
-    """Agents for tracks, artists and playlists.
+def attach_catalogue(
+    settings: Settings, store: CatalogueStore, versions: LiveVersions, collection: Collection, weights: Path
+) -> None:
+    """Agents for tracks, artists and playlists, which fill one collection.
 
-    The group carries the embedding's version and the declared vectors: new ones read the catalogue from its beginning.
+    The group is called as the collection: a new one reads the catalogue from its beginning.
     """
     from models.embeat_mlp import load_checkpoint  # torch takes seconds to load, and only this role needs it
 
-    embedder = load_checkpoint(settings.embeat_mlp_checkpoint)
-    parts.models["embeat_mlp"] = embedder.version
-    declared = settings.declared_vectors
-    effects = CatalogueEffects(index, store, embedder, {one.name: one.dimension for one in declared})
-    app = create_app(settings, f"catalogue.{embedder.version}{layout_of(declared)}")
-    deliveries = (
-        batch_delivery(app, settings, CATALOG_TRACKS, Track, effects.apply_tracks, CATALOGUE_PACE),
-        batch_delivery(app, settings, CATALOG_ARTISTS, Artist, effects.apply_artists, CATALOGUE_PACE),
-        batch_delivery(app, settings, CATALOG_PLAYLISTS, Playlist, effects.apply_playlists, CATALOGUE_PACE),
+    declared = {one.name: one.dimension for one in settings.declared_vectors}
+    effects = CatalogueEffects(
+        collection.index, store, load_checkpoint(weights), declared, elder=partial(versions.elder_of, collection)
     )
-    for delivery in deliveries:
-        add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
-    parts.apps.append(app)
+    app = create_app(settings, f"catalogue.{collection.name}")
+
+    def delivery(spec: TopicSpec, record_type: type[R], apply: ApplyBatch[R]) -> BatchDelivery[R]:
+        pace = CATALOGUE_PACE if collection.heard else FILLING_PACE
+        made = batch_delivery(app, settings, spec, record_type, collection.noting(apply), pace)
+        dead_letters = SomeDeadLetters(FaustProducer(app).send, spec, settings.topic_prefix)
+        dead_letters.collection = collection
+        return dataclasses.replace(made, dead_letters=dead_letters)
+
+    for made in (
+        delivery(CATALOG_TRACKS, Track, effects.apply_tracks),
+        delivery(CATALOG_ARTISTS, Artist, effects.apply_artists),
+        delivery(CATALOG_PLAYLISTS, Playlist, effects.apply_playlists),
+    ):
+        add_agent(app, made.edge.spec, settings.topic_prefix, made.run)
+    collection.app = app
 
 
 def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
@@ -145,11 +132,10 @@ def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
     parts.apps.append(app)
 
 
-def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, redis: Any) -> None:
+def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, redis: Any) -> None:
     """The agent that answers."""
     app = create_app(settings, "recommendations")
-    embeat_mlp = checkpoint_version(settings.embeat_mlp_checkpoint)
-    parts.models |= {"embeat_mlp": embeat_mlp, "track2vec": None, "bandit": None}
+    parts.models |= {"track2vec": None, "bandit": None}
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
@@ -163,6 +149,7 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
         producer=producer,
         dead_letters=DeadLetters(producer.send, REQUESTS, settings.topic_prefix),
         models=parts.models,
+        pinned=index.pinned,
         prefix=settings.topic_prefix,
         reply_topics=settings.reply_beginnings,
         deadline_ms=settings.deadline_ms,
@@ -181,36 +168,3 @@ def batch_delivery(
     edge = Edge(spec, record_type, lambda record: str(getattr(record, spec.key)), allow_null=withdraws)
     dead_letters = DeadLetters(FaustProducer(app).send, spec, settings.topic_prefix)
     return BatchDelivery(edge, apply, dead_letters, pace.batch_max, pace.window_s, settings.retry_s)
-
-
-async def _flush_now_and_then(index: EdgeIndex) -> None:
-    while True:
-        await asyncio.sleep(FLUSH_S)
-        await index.flush()
-
-
-async def _optimise_when_grown(index: EdgeIndex, above: int) -> None:
-    """Build the search graph anew once many tracks are outside it, at the next rest if one comes soon enough."""
-    before, since_s = -1, time.monotonic()
-    while True:
-        waiting, now_s = index.unoptimised, time.monotonic()
-        if waiting < above:
-            since_s = now_s
-        elif waiting == before or now_s - since_s >= PATIENCE_S:
-            await _optimise(index, waiting)
-            since_s = time.monotonic()
-        before = waiting
-        await asyncio.sleep(REST_S)
-
-
-async def _optimise(index: EdgeIndex, waiting: int) -> None:
-    began_s = time.monotonic()
-    log.info("%s: %d tracks are outside it", OPTIMISING, waiting)
-    try:
-        await index.optimise()
-    except IndexUnavailable as error:
-        # Searches only take longer without it; a full disk, say, is no reason to end.
-        log.warning("%s; next attempt in %.0f s", error, PATIENCE_S)
-        await asyncio.sleep(PATIENCE_S)
-    else:
-        log.info("%s: %d tracks in %.1f s", OPTIMISED, waiting, time.monotonic() - began_s)

@@ -41,6 +41,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         data_dir: where the embedded parts keep their data, and the worker its index.
         topic_prefix: name of the installation, put before every topic and every Redis key.
         embeat_mlp_checkpoint: weights that embed tracks; empty = those that ship with the project.
+        models_dir: versions of the models; empty = `models` in `data_dir`. Workers on several machines share it.
         vectors: vectors of other models that tracks may bring in `embeddings`, each one more channel by sound:
             `name:dimension[:weight]`, comma-separated. Another list reads the catalogue from its beginning.
         replication: copies of each partition that Kafka keeps.
@@ -83,6 +84,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Path = Path(".throughbeat")
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=64)] = ""
     embeat_mlp_checkpoint: str = ""
+    models_dir: str = ""
     vectors: str = ""
     replication: Count = 1
     partitions: Annotated[int, Meta(ge=0, le=10_000)] = 0
@@ -121,6 +123,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def reply_beginnings(self) -> tuple[str, ...]:
         """`reply_topics` one by one."""
         return tuple(one.strip() for one in self.reply_topics.split(","))
+
+    @property
+    def models_path(self) -> Path:
+        """Where versions of models are kept."""
+        return Path(self.models_dir) if self.models_dir else self.data_dir / "models"
 
     @property
     def declared_vectors(self) -> tuple[DeclaredVector, ...]:

@@ -293,6 +293,19 @@ class ServerIndex:
                 break
         return found
 
+    async def page(self, after: str | None, limit: int) -> tuple[list[IndexedTrack], str | None]:
+        """Tracks with all their vectors, in an order of the engine's own, and where the next page begins, if any."""
+        records, following = await _answer(
+            self._client.scroll(self._collection, limit=limit, offset=after, with_payload=[DOC], with_vectors=True)
+        )
+        tracks = [IndexedTrack(track_of(record.payload), _vectors(record.vector)) for record in records]
+        return tracks, None if following is None else str(following)
+
+    async def drop(self) -> None:
+        """Delete the collection, which another worker may have done already, and close the connections."""
+        await _answer(self._client.delete_collection(self._collection))
+        await self.close()
+
     async def count(self) -> int:
         """How many tracks are indexed."""
         return int((await _answer(self._client.count(self._collection, exact=True))).count)
