@@ -1,4 +1,4 @@
-"""What is written to a shard while its graph is built, and after: it is brought over to the shard that has one."""
+"""What is written to a shard while its search graph is built: it is brought over to the shard that has one."""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.options import DataDirOption, JsonOption, KafkaOption, PrefixOption
+
 if TYPE_CHECKING:
     from streams.labelled import Catalogue
 
@@ -86,6 +88,44 @@ def embeat_mlp(
 
         metrics = train_on(catalogue, examples, training, out, fingerprint(*files), on_step, beside or ())
     print_comparison(metrics)
+
+
+@train_app.command("collaborative")
+def collaborative(
+    kafka: KafkaOption = None,
+    prefix: PrefixOption = None,
+    data_dir: DataDirOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the folds and of all that is drawn.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn from all playlists and sessions that an installation holds, and let its answers use that.
+
+    Reads the log from beginning to end, so nothing that has arrived is missing and nothing counts twice. The version is
+    kept in the data directory; the one that served before goes on serving until the new one is whole. A running
+    installation does the same by itself when playlists or tracks have changed.
+
+    Example: throughbeat train collaborative
+    """
+    import msgspec
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from streams.cli.options import settings_from
+    from streams.refreshing import refresh
+
+    settings = settings_from(kafka, prefix, data_dir)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading the log", total=None)
+        found = refresh(
+            settings, seed, lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total)
+        )
+    told = {name: found[name] for name in ("version", "tracks", "lists", "took_s")}
+    typer.echo(
+        msgspec.json.encode(found).decode()
+        if as_json
+        else "version {version}: {tracks:,} tracks and {lists:,} lists in {took_s} s".format(**told)
+    )
 
 
 def read_files(tracks: Path | None, playlists: Path | None, artists: Path | None) -> tuple[list[Path], Catalogue]:
