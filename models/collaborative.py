@@ -124,7 +124,7 @@ class Collaborative:
             known = numbers[later] >= 0
             number = np.where(known, numbers[later], 0)
             lists = np.where(known, self.artist_lists[number], 0).astype(np.float32)
-            means = np.asarray(self.artist_sums[number] / np.maximum(lists, 1)[:, None] * known[:, None], np.float32)
+            means = (self.artist_sums[number] / np.maximum(lists, 1)[:, None] * known[:, None]).astype(np.float32)
             found[later] = self.bridge.points(inputs_of(items.take(later), means, lists))
         return found
 

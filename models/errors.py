@@ -33,3 +33,7 @@ class UnknownVersion(ModelError):
 
 class VersionDamaged(ModelError):
     """A file of a version is not what was added to the registry; the message names it."""
+
+
+class StateInUse(ModelError):
+    """Another process learns into the same directory; the message names it."""

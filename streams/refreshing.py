@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from recall.shelf import Shelf
 from streams.collaborating import OnStep, tables_from
 from streams.connections import connection_of
 from streams.logged import Ends, ends_of, read_log
+from streams.serving.checkpoints import serving_checkpoint
 from streams.settings import Settings
 from topics.connection import BrokerUnavailable
 from topics.specs import CATALOG_PLAYLISTS, LISTENING_SESSIONS
@@ -32,6 +33,8 @@ UNREST_S = 600.0
 # Learning takes at most one part in so many of a core's time.
 SHARE = 5
 SEED = 7
+# Anything else goes first.
+YIELDING = 15
 
 
 def directory_of(settings: Settings) -> Path:
@@ -53,7 +56,7 @@ def refresh(settings: Settings, seed: int, on_step: OnStep = lambda doing, done,
     with _alone(directory):
         logged = read_log(connection_of(settings), settings.topic_prefix)
         manifest = {"offsets": logged.offsets, "made_at_ms": int(time.time() * 1000)}
-        model = load_checkpoint(settings.embeat_mlp_checkpoint)
+        model = load_checkpoint(serving_checkpoint(settings))
         tables = tables_from(logged.tracks, logged.lists, model, seed=seed, manifest=manifest, on_step=on_step)
         version = save(tables, directory)
     return {"version": version, **tables.manifest}
@@ -99,15 +102,16 @@ async def learn_in_child(settings: Settings) -> None:
     """Run `throughbeat train collaborative` to its end, out of the way of everything else; a failure is logged."""
     from streams.up import environment_of
 
-    command = (sys.executable, "-m", "streams.cli", "train", "collaborative", "--json")
+    command = (sys.executable, "-m", "streams.cli", "train", "collaborative", "--seed", str(SEED), "--json")
     child = await asyncio.create_subprocess_exec(
         *command,
         env={**os.environ, **environment_of(settings)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=_yielding,
     )
+    with suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, child.pid, YIELDING)
     try:
         said, failed = await child.communicate()
     except asyncio.CancelledError:
@@ -159,10 +163,6 @@ def _warm(directory: Path, version: str) -> Any:
 
 def _lists(ends: Ends) -> bool:
     return any(end for spec in (CATALOG_PLAYLISTS, LISTENING_SESSIONS) for end in ends[spec.name].values())
-
-
-def _yielding() -> None:
-    os.nice(15)
 
 
 @contextmanager

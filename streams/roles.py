@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
-from recall.channels import Acoustic, Channel, Fresh, GenrePopular, SameArtist
+from models.tables import MODEL
+from recall.channels import (
+    Acoustic,
+    ArtistNeighbours,
+    Channel,
+    Described,
+    Factors,
+    Fresh,
+    GenrePopular,
+    InPlaylists,
+    Neighbours,
+    SameArtist,
+)
+from recall.index.edge import EdgeIndex
+from recall.index.protocol import TrackIndex
 from recall.index.switched import SwitchedIndex
 from recall.merge import WEIGHTS
 from recall.pipeline import Recommender
-from streams.agents.catalogue import CatalogueEffects
+from recall.shelf import Shelf
+from recall.texts import TextIndex
+from recall.tracks import IndexedTrack
+from streams.agents.catalogue import CatalogueEffects, Embedder, Known, nothing
+from streams.agents.cooccurrence import CooccurrenceEffects
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
+from streams.agents.texts import SetAsideElsewhere, TextEffects
 from streams.app import add_agent, create_app
 from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
-from streams.serving.collection import Collection, SomeDeadLetters, vector_lengths
+from streams.refreshing import Refresher, take_up
+from streams.serving.collection import Collection, SomeDeadLetters, SomeTexts, vector_lengths
 from streams.serving.live import LiveVersions
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
@@ -32,16 +53,18 @@ from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
 from streams.turns import Turns
 from streams.worker import Parts, Role
-from topics.records import Artist, Listen, Playlist, Record, Track
+from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Track
 from topics.specs import (
     CATALOG_ARTISTS,
     CATALOG_PLAYLISTS,
     CATALOG_TRACKS,
     LISTENING_EVENTS,
+    LISTENING_SESSIONS,
     REQUESTS,
     TopicSpec,
 )
 
+log = logging.getLogger(__name__)
 R = TypeVar("R", bound=Record)
 
 
@@ -56,6 +79,7 @@ class Pace:
 CATALOGUE_PACE = Pace(512, 0.03)
 # What fills a collection beside the one that serves leaves more time to answers.
 FILLING_PACE = Pace(128, 0.03)
+COOCCURRENCE_PACE = Pace(64, 0.03)
 LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
 
 
@@ -65,43 +89,116 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
     redis = connect(settings)
     opened.push_async_callback(redis.aclose)
     parts.probes["redis"] = partial(redis.run, [(b"PING",)])
-    if {"catalogue", "recommendations"} & set(roles):
-        index = await open_versions(settings, parts, roles, CatalogueStore(redis, settings), opened)
-        if "recommendations" in roles:
-            add_recommendations(settings, parts, index, redis)
+    versions: LiveVersions | None = None
+    texts: TextIndex | None = None
+    known: Known = nothing
+    if {"catalogue", "cooccurrence", "recommendations"} & set(roles):
+        versions = await open_versions(settings, parts, roles, opened)
+        texts = open_texts(settings, parts, versions.index, opened)
+    if "cooccurrence" in roles and versions is not None:
+        known = await add_cooccurrence(settings, parts, versions.index, opened)
+    if "catalogue" in roles and versions is not None:
+        store = CatalogueStore(redis, settings)
+        await versions.fill_with(partial(attach_catalogue, settings, versions, store, texts, known))
     if "listening" in roles:
         add_listening(settings, parts, redis)
+    if "collaborative" in roles:
+        parts.background.append(Refresher(settings).run)
+    if "recommendations" in roles and versions is not None:
+        texts = texts or add_texts(settings, parts, opened)
+        add_recommendations(settings, parts, versions.index, redis, texts)
     return parts
 
 
 async def open_versions(
-    settings: Settings, parts: Parts, roles: Sequence[Role], store: CatalogueStore, opened: AsyncExitStack
-) -> SwitchedIndex:
+    settings: Settings, parts: Parts, roles: Sequence[Role], opened: AsyncExitStack
+) -> LiveVersions:
     """The index of the version of the embedding that serves, and whatever makes another one ready to."""
-    parts.models |= {"embeat_mlp": None}
-    versions = LiveVersions(settings, parts, None)
-    if "catalogue" in roles:
-        versions.attach = partial(attach_catalogue, settings, store, versions)
+    versions = LiveVersions(settings, parts, reads="catalogue" in roles)
     opened.push_async_callback(versions.close)
-    index = await versions.begin()
-    parts.probes["index"] = index.count
-    parts.background.append(partial(measure_index, index, list(vector_lengths(settings))))
+    await versions.begin()
+    parts.probes["index"] = versions.index.count
+    parts.background.append(partial(measure_index, versions.index, list(vector_lengths(settings))))
     parts.background.append(versions.run)
-    return index
+    return versions
+
+
+def open_texts(settings: Settings, parts: Parts, index: SwitchedIndex, opened: AsyncExitStack) -> TextIndex | None:
+    """The titles of an index that is this process's own, beside it and written with it; `None` for a server's."""
+    serving = index.of(index.version)
+    if not isinstance(serving, EdgeIndex):
+        return None
+    texts = TextIndex.open(settings.data_dir / "index" / "texts.sqlite3")
+    opened.push_async_callback(texts.close)
+    parts.background.append(partial(_fill_texts, texts, serving))
+    return texts
+
+
+def add_texts(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TextIndex:
+    """Titles of its own for a worker that answers from a server's index, and an agent that reads all of the catalogue.
+
+    The group is that of the file that it keeps: no two workers share the catalogue out among them, and a new file is
+    filled from the beginning.
+    """
+    texts = TextIndex.open(settings.data_dir / "texts.sqlite3")
+    opened.push_async_callback(texts.close)
+    effects = TextEffects(texts)
+    app = create_app(settings, f"texts.{texts.identity}")
+    deliveries = (
+        batch_delivery(app, settings, CATALOG_TRACKS, Track, effects.apply_tracks, CATALOGUE_PACE),
+        batch_delivery(app, settings, CATALOG_ARTISTS, Artist, effects.apply_artists, CATALOGUE_PACE),
+    )
+    for one in deliveries:
+        delivery = dataclasses.replace(one, dead_letters=SetAsideElsewhere())
+        add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
+    parts.apps.append(app)
+    return texts
+
+
+async def add_cooccurrence(settings: Settings, parts: Parts, index: TrackIndex, opened: AsyncExitStack) -> Known:
+    """Agents for playlists and sessions, and what learns from them; returns what tells the vectors it has learned.
+
+    The group carries the identity of what was learned: when that is gone, all is read again.
+    """
+    from streams.learner import open_learner  # a kernel that only this role needs
+
+    learner = await open_learner(settings, index)
+    opened.push_async_callback(learner.close)
+    parts.background += learner.duties
+    parts.models["track2vec"] = learner.version
+    effects = CooccurrenceEffects(learner)
+    app = create_app(settings, f"cooccurrence.{learner.identity}")
+    deliveries = (
+        batch_delivery(app, settings, CATALOG_PLAYLISTS, Playlist, effects.apply_playlists, COOCCURRENCE_PACE),
+        batch_delivery(app, settings, LISTENING_SESSIONS, ListeningSession, effects.apply_sessions, COOCCURRENCE_PACE),
+    )
+    for delivery in deliveries:
+        add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
+    parts.apps.append(app)
+    return learner.known
 
 
 def attach_catalogue(
-    settings: Settings, store: CatalogueStore, versions: LiveVersions, collection: Collection, weights: Path
+    settings: Settings,
+    versions: LiveVersions,
+    store: CatalogueStore,
+    texts: TextIndex | None,
+    known: Known,
+    collection: Collection,
+    embedder: Embedder,
 ) -> None:
     """Agents for tracks, artists and playlists, which fill one collection.
 
     The group is called as the collection: a new one reads the catalogue from its beginning.
     """
-    from models.embeat_mlp import load_checkpoint  # torch takes seconds to load, and only this role needs it
-
-    declared = {one.name: one.dimension for one in settings.declared_vectors}
     effects = CatalogueEffects(
-        collection.index, store, load_checkpoint(weights), declared, elder=partial(versions.elder_of, collection)
+        collection.index,
+        store,
+        embedder,
+        {one.name: one.dimension for one in settings.declared_vectors},
+        SomeTexts(texts, collection) if texts else None,
+        known,
+        partial(versions.elder_of, collection),
     )
     app = create_app(settings, f"catalogue.{collection.name}")
 
@@ -132,18 +229,32 @@ def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
     parts.apps.append(app)
 
 
-def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, redis: Any) -> None:
+def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, redis: Any, texts: TextIndex) -> None:
     """The agent that answers."""
     app = create_app(settings, "recommendations")
-    parts.models |= {"track2vec": None, "bandit": None}
+    parts.models |= {"track2vec": parts.models.get("track2vec"), "bandit": None, MODEL: None}
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
-    channels: list[Channel] = [Acoustic(index), SameArtist(index), Fresh(index), GenrePopular(index, board)]
+    shelf = Shelf()
+    channels: list[Channel] = [
+        Acoustic(index),
+        InPlaylists(index),
+        SameArtist(index),
+        ArtistNeighbours(index, shelf),
+        Neighbours(index, shelf),
+        Factors(index, shelf),
+        Fresh(index),
+        GenrePopular(index, board),
+        Described(index),
+    ]
+    parts.background.append(partial(take_up, settings, shelf, lambda version: parts.models.update({MODEL: version})))
     channels += [Acoustic(index, one.name) for one in settings.declared_vectors]
     weights = {**WEIGHTS, **{one.name: one.weight for one in settings.declared_vectors}}
     agent = RecommendationAgent(
-        recommender=Recommender(index, CatalogueStore(redis, settings), channels, timed=timed, weights=weights),
+        recommender=Recommender(
+            index, CatalogueStore(redis, settings), channels, timed=timed, weights=weights, shelf=shelf, texts=texts
+        ),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),
         producer=producer,
@@ -168,3 +279,13 @@ def batch_delivery(
     edge = Edge(spec, record_type, lambda record: str(getattr(record, spec.key)), allow_null=withdraws)
     dead_letters = DeadLetters(FaustProducer(app).send, spec, settings.topic_prefix)
     return BatchDelivery(edge, apply, dead_letters, pace.batch_max, pace.window_s, settings.retry_s)
+
+
+async def _fill_texts(texts: TextIndex, index: EdgeIndex) -> None:
+    """Give the titles what only the index has: all of one from before there were titles, a few after a power loss."""
+    if texts.count() < await index.count():
+        log.info("titles are read from the index")
+        async for page in index.pages():
+            await texts.put([IndexedTrack(track) for track in page], only_new=True)
+        log.info("titles of %d tracks", texts.count())
+    await asyncio.Event().wait()

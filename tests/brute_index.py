@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from recall.index.protocol import NO_FILTER, Hit, TrackFilter
 from recall.query import first_day
-from recall.titles import title_key
 from recall.tracks import LEARNED, CataloguedTrack, IndexedTrack, Vector
 
 
@@ -21,7 +20,6 @@ def matches(track: CataloguedTrack, where: TrackFilter) -> bool:
             not where.artists_any or bool(set(where.artists_any) & set(track.artist_ids)),
             not set(where.artists_none) & set(track.artist_ids),
             track.track_id not in where.tracks_none,
-            where.title_key is None or title_key(track.title) == where.title_key,
             where.released_from is None or (released is not None and released >= where.released_from),
             where.released_to is None or (released is not None and released <= where.released_to),
             *(values[r.feature] is not None and r.low <= values[r.feature] <= r.high for r in where.features),

@@ -44,7 +44,6 @@ class TrackFilter:
     artists_any: tuple[str, ...] = ()
     artists_none: tuple[str, ...] = ()
     tracks_none: tuple[str, ...] = ()
-    title_key: str | None = None
     released_from: int | None = None
     released_to: int | None = None
     features: tuple[FeatureRange, ...] = ()

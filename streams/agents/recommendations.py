@@ -225,6 +225,7 @@ class RecommendationAgent:
             degraded=degraded,
             models={**self.models, "embeat_mlp": settled.embeat_mlp},
             watermark={str(partition): offset for partition, offset in sorted(settled.watermark.items())},
+            understood=settled.answer.understood,
         )
 
     async def _refuse(self, message: Any, refused: RecordRefused) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from models.registry import Registry, StoredVersion
 from models.versions import checkpoint_path, read_weights, version_of
+from streams.connections import connection_of
+from streams.serving.announcements import read_updates
 from streams.settings import Settings
 
 MODEL = "embeat_mlp"
@@ -29,6 +31,19 @@ def find_checkpoint(settings: Settings, registry: Registry, version: str) -> Pat
     """
     own_checkpoint(settings, registry)
     return registry.find(MODEL, version).weights
+
+
+def serving_checkpoint(settings: Settings) -> Path:
+    """The file of weights of the version that serves, or is the first to.
+
+    Raises:
+        BrokerUnavailable: Kafka does not say which.
+        ModelError: its weights are not to be had.
+    """
+    registry = Registry(settings.models_path)
+    state = read_updates(connection_of(settings), settings.topic_prefix)[0].get(MODEL)
+    version = state.version if state is not None else own_checkpoint(settings, registry)
+    return find_checkpoint(settings, registry, version)
 
 
 def register(registry: Registry, weights: Path) -> StoredVersion:

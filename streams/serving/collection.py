@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 from recall.errors import IndexUnavailable
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import TrackIndex
-from recall.tracks import ACOUSTIC, COOCCURRENCE
+from recall.texts import TextIndex
+from recall.tracks import ACOUSTIC, COOCCURRENCE, IndexedTrack
 from streams.delivery import ApplyBatch, DeadLetters, Received, Refusal
 from streams.settings import Settings
 from topics.errors import RecordRefused
@@ -43,7 +44,8 @@ class Collection:
         app: what reads the catalogue into it, in a worker of that role.
         assigned: set once the app has its partitions.
         applied: topic and partition -> offset of the last record that took effect here.
-        heard: whether what it cannot apply is set aside: of the collections that read one record, one tells of it.
+        heard: whether it tells others of what it reads, titles and dead letters: of several that read one record, one
+            does, and for a while around a switch both do.
     """
 
     version: str
@@ -103,6 +105,30 @@ class SomeDeadLetters(DeadLetters):
         """Keep the record as it came, or nothing."""
         if self.collection.heard:
             await super().set_aside(message, refused)
+
+
+class SomeTexts:
+    """The titles of all collections of this process: written by those that are heard."""
+
+    def __init__(self, texts: TextIndex, collection: Collection) -> None:
+        """Writes to `texts` what `collection` is told."""
+        self._texts = texts
+        self._collection = collection
+
+    async def put(self, tracks: Sequence[IndexedTrack]) -> None:
+        """Make tracks findable; an older stamp never overwrites a newer one."""
+        if self._collection.heard:
+            await self._texts.put(tracks)
+
+    async def put_genres(self, genres: Iterable[str]) -> None:
+        """These are genres of the catalogue."""
+        if self._collection.heard:
+            await self._texts.put_genres(genres)
+
+    async def withdraw(self, track_ids: Sequence[str]) -> None:
+        """Forget tracks."""
+        if self._collection.heard:
+            await self._texts.withdraw(track_ids)
 
 
 async def open_index(settings: Settings, name: str) -> TrackIndex:

@@ -23,6 +23,7 @@ from recall.errors import IndexUnavailable
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import TrackIndex
 from recall.index.switched import SwitchedIndex
+from streams.agents.catalogue import Embedder
 from streams.connections import connection_of
 from streams.embedded.threads import in_thread
 from streams.observing.health import has_share
@@ -53,8 +54,8 @@ GRACE_S = 5.0
 # So long after a switch both tell what they cannot apply: one may have been silent about what the other had not read.
 BOTH_HEARD_S = 60.0
 
-# Gives a collection the app that fills it, with the embedding in these weights.
-Attach = Callable[[Collection, Path], None]
+# Gives a collection the app that fills it, with this embedding.
+Attach = Callable[[Collection, Embedder], None]
 
 
 @dataclass
@@ -62,12 +63,14 @@ class LiveVersions:
     """Follows `models.updates` for the embedding.
 
     Attributes:
-        attach: `None` in a worker that does not read the catalogue: it opens collections, and others fill them.
+        reads: whether this worker reads the catalogue; one that does not opens collections, and others fill them.
+        open: by version.
+        index: asks the collection that serves; there once `begin` has returned.
     """
 
     settings: Settings
     parts: Parts
-    attach: Attach | None
+    reads: bool
     open: dict[str, Collection] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,21 +83,29 @@ class LiveVersions:
         self._ends: dict[Place, int] = {}
         self._silent_at: dict[str, float] = {}
 
-    async def begin(self) -> SwitchedIndex:
+    async def begin(self) -> None:
         """Open the collection that serves.
 
         Raises:
-            ModelError: the weights of its version are not to be had.
-            IndexUnavailable: it does not open.
+            CheckpointMismatch: the weights that the installation brings are not there.
+            IndexUnavailable: the collection does not open.
         """
         self._state = await self._first_state()
         first = await self._open(self._state.version, heard=True)
-        if first.app is not None:
-            first.assigned = assigned_event(first.app)
-            self.parts.apps.append(first.app)
         self.index = SwitchedIndex(first.version, first.index)
         self._name()
-        return self.index
+
+    async def fill_with(self, attach: Attach) -> None:
+        """Let the collection that serves be filled, and every one after it.
+
+        Raises:
+            ModelError: the weights of its version are not to be had.
+        """
+        self._attach = attach
+        first = self.open[self.index.version]
+        attach(first, await self._embedder_of(first.version))
+        first.assigned = assigned_event(first.app)
+        self.parts.apps.append(first.app)
 
     async def _first_state(self) -> ModelUpdate:
         """What was announced last; else the version that the installation brings."""
@@ -104,14 +115,14 @@ class LiveVersions:
         own = await in_thread(partial(own_checkpoint, self.settings, self._registry))
         if state is None:
             state = installed(MODEL, own)
-        elif own not in live(state) and self.attach is not None:
+        elif own not in live(state) and self.reads:
             if state.by == "operator":
                 log.info("%s serves, as promoted; the installation brings %s", state.version, own)
                 return state
             state = promoted(state, own, by_operator=False)
         else:
             return state
-        if self.attach is not None:
+        if self.reads:
             await self._announce(state)
         return state
 
@@ -174,28 +185,32 @@ class LiveVersions:
     async def _take_up(self, version: str) -> None:
         """Open a version beside the one that serves, and begin to fill it."""
         try:
+            # Before anything is made for it.
+            embedder = await self._embedder_of(version) if self.reads else None
             one = await self._open(version)
         except (ModelError, IndexUnavailable, OSError) as error:
             if version == self._state.version:
                 raise
             log.error("%s cannot be made ready: %s", version, error)
-            if version == self._state.wanted and self.attach is not None:
+            if version == self._state.wanted and self.reads:
                 await self._announce(refused(self._state, str(error)[:2000]))
             return
         log.info("%s is being made ready", version)
         self._ends = {}
         self.index.add(version, one.index)
-        if one.app is not None:
+        if embedder is not None:
+            self._attach(one, embedder)
             one.assigned = assigned_event(one.app)
             await one.app.start()
 
-    async def _open(self, version: str, *, heard: bool = False) -> Collection:
+    async def _embedder_of(self, version: str) -> Embedder:
         weights = await in_thread(partial(find_checkpoint, self.settings, self._registry, version))
+        return await in_thread(partial(load, weights))
+
+    async def _open(self, version: str, *, heard: bool = False) -> Collection:
         name = collection_name(self.settings, version, self._state.fills.get(version, 0))
         one = Collection(version, name, await open_index(self.settings, name), heard=heard)
         self.open[version] = one
-        if self.attach is not None:
-            await asyncio.to_thread(self.attach, one, weights)
         one.keep_in_order(self.settings)
         return one
 
@@ -231,14 +246,14 @@ class LiveVersions:
         if self.settings.qdrant_url:
             await asyncio.sleep(GRACE_S)
         try:
-            await (index.drop() if self.attach is not None else index.close())
+            await (index.drop() if self.reads else index.close())
         except (IndexUnavailable, OSError) as error:
             log.warning("the collection of %s could not be deleted: %s", version, error)
 
     async def _advance(self) -> None:
         """See how far the version that is wanted has come, and announce it when it can serve."""
         version = self._state.wanted
-        if version is None or version not in self.open or self.attach is None:
+        if version is None or version not in self.open or not self.reads:
             return
         one = self.open[version]
         if not one.heard:
@@ -288,3 +303,12 @@ class LiveVersions:
         """Leave the groups of the apps that the worker itself does not know of."""
         mine = [one.app for one in self.open.values() if one.app is not None and one.app not in self.parts.apps]
         await asyncio.gather(*map(leave, mine), *self._closing, return_exceptions=True)
+
+
+def load(weights: Path) -> Embedder:
+    """The embedding in a file."""
+    from models.embeat_mlp import (
+        load_checkpoint,  # torch takes seconds to load, and only who reads the catalogue needs it
+    )
+
+    return load_checkpoint(weights)

@@ -131,7 +131,6 @@ FILTERS: dict[str, TrackFilter] = {
     "artists": TrackFilter(artists_any=("a3", "a4", "nobody")),
     "artists_none": TrackFilter(artists_none=("a3", "a4")),
     "tracks_none": TrackFilter(tracks_none=("t001", "t002", "nobody")),
-    "title": TrackFilter(title_key="song 7"),
     "from": TrackFilter(released_from=20030501),
     "to": TrackFilter(released_to=20030501),
     "between": TrackFilter(released_from=20030502, released_to=20031231),

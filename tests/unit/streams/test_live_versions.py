@@ -87,7 +87,7 @@ class World:
         index.drop = drop  # type: ignore[method-assign]
         return index
 
-    def attach(self, collection: OpenCollection, weights: Path) -> None:
+    def attach(self, collection: OpenCollection, embedder: Any) -> None:
         collection.app = App(collection.name)
 
 
@@ -114,6 +114,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(module, "find_checkpoint", made.find)
     monkeypatch.setattr(module, "own_checkpoint", lambda *_: made.own)
     monkeypatch.setattr(module, "open_index", made.open_index)
+    monkeypatch.setattr(module, "load", lambda weights: weights)
     monkeypatch.setattr(module, "OffsetReader", lambda _: Offsets(made))
     monkeypatch.setattr(module, "LOOK_S", 0.005)
     return made
@@ -123,8 +124,11 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 async def worker(
     world: World, tmp_path: Path, *, reads: bool = True
 ) -> AsyncIterator[tuple[LiveVersions, SwitchedIndex]]:
-    versions = LiveVersions(Settings(data_dir=tmp_path), Parts(), world.attach if reads else None)
-    index = await versions.begin()
+    versions = LiveVersions(Settings(data_dir=tmp_path), Parts(), reads)
+    await versions.begin()
+    if reads:
+        await versions.fill_with(world.attach)
+    index = versions.index
     task = asyncio.create_task(versions.run())
     try:
         yield versions, index
@@ -229,20 +233,13 @@ async def test_worker_that_starts_anew_goes_on_from_what_was_announced(
             await until(lambda: index.version == NEW)
 
 
-@pytest.mark.parametrize("reads", [True, False])
-async def test_version_whose_files_are_damaged_is_refused_by_who_reads_the_catalogue(
-    world: World, tmp_path: Path, reads: bool
-) -> None:
+async def test_version_whose_files_are_damaged_is_refused_and_nothing_made_for_it(world: World, tmp_path: Path) -> None:
     world.damaged = {NEW}
-    world.log = [installed("embeat_mlp", OLD)]
-    async with worker(world, tmp_path, reads=reads) as (versions, index):
+    async with worker(world, tmp_path) as (versions, index):
         world.announce(promoted(last(world), NEW))
-        if reads:
-            await until(lambda: last(world).refused == f"{NEW}: damaged")
-        for _ in range(20):
-            await asyncio.sleep(0.002)
-        assert (index.version, versions.open.keys()) == (OLD, {OLD})
-        assert last(world).wanted == (None if reads else NEW)
+        await until(lambda: last(world).refused == f"{NEW}: damaged")
+        assert last(world).wanted is None
+        assert (index.version, versions.open.keys(), world.opened.keys()) == (OLD, {OLD}, {OLD})
 
 
 async def test_worker_that_only_answers_switches_when_it_is_told(world: World, tmp_path: Path) -> None:
@@ -269,8 +266,9 @@ async def test_package_with_another_version_has_it_made_ready_unless_an_operator
 
 
 async def test_app_that_crashes_beside_the_serving_one_ends_the_worker(world: World, tmp_path: Path) -> None:
-    versions = LiveVersions(Settings(data_dir=tmp_path), Parts(), world.attach)
+    versions = LiveVersions(Settings(data_dir=tmp_path), Parts(), reads=True)
     await versions.begin()
+    await versions.fill_with(world.attach)
     running = asyncio.create_task(versions.run())
     world.announce(promoted(last(world), NEW))
     await until(lambda: NEW in versions.open)
