@@ -89,7 +89,7 @@ class Collection:
         return self.app.crash_reason if self.app is not None and self.app.crashed else None
 
     async def rest(self) -> None:
-        """End its tasks; what they had begun is done."""
+        """End its tasks, whatever they are at."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
