@@ -124,10 +124,12 @@ def _ends(consumer: Any, spec: TopicSpec, prefix: str) -> dict[str, int]:
 def _records(consumer: Any, spec: TopicSpec, prefix: str, offsets: Ends) -> Iterator[Any]:
     """Every record of a topic up to the offsets, in the order of each partition."""
     places = {TopicPartition(full_name(spec, prefix), int(one)): end for one, end in offsets[spec.name].items() if end}
+    if not places:
+        return
     consumer.assign(list(places))
     consumer.seek_to_beginning(*places)
     last_s = time.monotonic()
-    while places and any(consumer.position(place) < end for place, end in places.items()):
+    while any(consumer.position(place) < end for place, end in places.items()):
         found = consumer.poll(timeout_ms=POLL_MS, max_records=10_000)
         for place, records in found.items():
             yield from (one for one in records if one.offset < places[place])

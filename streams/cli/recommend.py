@@ -124,6 +124,8 @@ def _tell(reply: RecommendationReply, round_trip_ms: float, as_json: bool) -> No
         for one in reply.understood:
             out.print(meaning_of(one), style="green", highlight=False, markup=False)
         out.print(f"[bold]{len(reply.items)}[/] tracks, {timing_of(reply, round_trip_ms)}", highlight=False)
+        for note in reply.notes:
+            out.print(note, style="yellow", highlight=False)
         if reply.degraded:
             out.print(f"left out: {', '.join(reply.degraded)}; see `throughbeat doctor`", style="yellow")
 
