@@ -22,6 +22,7 @@ from topics.specs import (
     CATALOG_TRACKS,
     LISTENING_EVENTS,
     LISTENING_SESSIONS,
+    MODELS_UPDATES,
     REPLIES,
     REQUESTS,
     SERVED,
@@ -37,15 +38,17 @@ if TYPE_CHECKING:
 READ: Mapping[Role, Sequence[TopicSpec]] = {
     "catalogue": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS),
     "listening": (LISTENING_EVENTS,),
+    "cooccurrence": (CATALOG_PLAYLISTS, LISTENING_SESSIONS),
     "collaborative": (),
     "recommendations": (REQUESTS,),
 }
 # What it writes besides, or reads without setting anything aside.
 BESIDES: Mapping[Role, Sequence[TopicSpec]] = {
-    "catalogue": (),
+    "catalogue": (MODELS_UPDATES,),
     "listening": (),
-    "collaborative": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, LISTENING_SESSIONS),
-    "recommendations": (REPLIES, SERVED),
+    "cooccurrence": (MODELS_UPDATES,),
+    "collaborative": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, LISTENING_SESSIONS, MODELS_UPDATES),
+    "recommendations": (REPLIES, SERVED, CATALOG_TRACKS, CATALOG_ARTISTS, MODELS_UPDATES),
 }
 
 

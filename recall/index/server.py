@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import ssl
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +16,16 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from recall.errors import IndexUnavailable
 from recall.index.filters import server_filter
-from recall.index.operations import replacements, upserts
+from recall.index.operations import replacements, upserts, vectors_alone
 from recall.index.points import (
+    DRAWN_AT_ONCE,
     batched,
     check_named,
     check_vectors,
-    floats,
+    drawn_point,
     latest_versions,
     point_id,
+    point_text,
     query_vector,
     track_of,
 )
@@ -182,9 +185,9 @@ class ServerIndex:
         written: set[str] = set()
         for chunk in batched(vectors, _WRITTEN_AT_ONCE):
             stored = await self._stored(chunk)
-            points = [models.PointVectors(id=point_id(one), vector={name: floats(vectors[one])}) for one in stored]
-            if points:
-                await _answer(self._client.update_vectors(self._collection, points, wait=True))
+            if stored:
+                learned = [vectors_alone(name, {one: vectors[one] for one in stored})]
+                await _answer(self._client.batch_update_points(self._collection, learned, wait=True))
             written |= stored
         return written
 
@@ -215,11 +218,17 @@ class ServerIndex:
         return {track_id: vectors[using] for track_id, vectors in stored if using in vectors}
 
     async def nearest(
-        self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = ACOUSTIC
+        self,
+        vector: Vector,
+        limit: int,
+        where: TrackFilter = NO_FILTER,
+        *,
+        using: str = ACOUSTIC,
+        exact: bool = False,
     ) -> list[Hit]:
         """At most `limit` tracks that match, nearest first, ties by track id."""
         query, condition = query_vector(vector, using, self._dimensions), server_filter(where)
-        params = models.SearchParams(hnsw_ef=SEARCH_BREADTH)
+        params = models.SearchParams(hnsw_ef=SEARCH_BREADTH, exact=exact)
 
         async def search(wanted: int) -> list[Hit]:
             found = await _answer(
@@ -236,6 +245,17 @@ class ServerIndex:
             return [Hit(track_of(point.payload), point.score) for point in found.points]
 
         return await nearest_in_order(search, limit)
+
+    async def sample(self, rng: random.Random, *, using: str = ACOUSTIC) -> Vector | None:
+        """The vector of one name of a track drawn at random; `None` when no track near the drawn place has it."""
+        place = point_text(drawn_point(rng))
+        records, _ = await _answer(
+            self._client.scroll(
+                self._collection, limit=DRAWN_AT_ONCE, offset=place, with_payload=False, with_vectors=[using]
+            )
+        )
+        vectors = (_vectors(record.vector) for record in records)
+        return next((found[using] for found in vectors if using in found), None)
 
     async def most_popular(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, the most popular first; unknown popularity counts as 0."""
@@ -271,6 +291,19 @@ class ServerIndex:
             if after is None:
                 break
         return found
+
+    async def page(self, after: str | None, limit: int) -> tuple[list[IndexedTrack], str | None]:
+        """Tracks with all their vectors, in an order of the engine's own, and where the next page begins, if any."""
+        records, following = await _answer(
+            self._client.scroll(self._collection, limit=limit, offset=after, with_payload=[DOC], with_vectors=True)
+        )
+        tracks = [IndexedTrack(track_of(record.payload), _vectors(record.vector)) for record in records]
+        return tracks, None if following is None else str(following)
+
+    async def drop(self) -> None:
+        """Delete the collection, which another worker may have done already, and close the connections."""
+        await _answer(self._client.delete_collection(self._collection))
+        await self.close()
 
     async def count(self) -> int:
         """How many tracks are indexed."""

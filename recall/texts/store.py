@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -32,6 +33,8 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS tracks(
     id INTEGER PRIMARY KEY AUTOINCREMENT, track_id TEXT NOT NULL UNIQUE, title TEXT, names TEXT, artist_ids TEXT,
     popularity REAL, stamp INTEGER, doc TEXT);
+CREATE TABLE IF NOT EXISTS file(identity TEXT NOT NULL);
+INSERT INTO file SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM file);
 CREATE TABLE IF NOT EXISTS genres(name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
     doc, content='tracks', content_rowid='id', detail='none', columnsize=0, tokenize="ascii tokenchars '=@'");
@@ -60,7 +63,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
     stamp: int
     doc: str
 
-    def says_what(self, stored: tuple[object, ...]) -> bool:
+    def says_what(self, stored: tuple[Any, ...]) -> bool:
         """Whether what is stored (stamp and all that is shown) is the same."""
         return stored == (self.stamp, self.title, self.names, self.artist_ids, self.popularity)
 
@@ -127,16 +130,21 @@ class TextStore:
             writer.executescript(f"{_TABLES} PRAGMA user_version = {VERSION};")
             return cls(_connect(path), writer)
 
-    def put(self, rows: Sequence[tuple[Row, bool]]) -> None:
+    def put(self, rows: Sequence[tuple[Row, bool]], *, only_new: bool = False) -> None:
         """Store rows, each over an equal or older stamp, or over any where it says so; in one transaction.
 
-        Nothing in here holds the interpreter for more than a moment, whatever the number of rows.
+        Nothing in here holds the interpreter for more than a moment, whatever the number of rows. `only_new` leaves
+        tracks that are there as they are.
         """
         with _answering(self._writer), self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             given = _ids(row.track_id for row, _ in rows)
             stored = {found[0]: found[1:] for found in self._writer.execute(_STORED.format(_GIVEN), (given,))}
-            changed = [row for row, forced in rows if _applies(row, forced, stored.get(row.track_id))]
+            new = [row for row, _ in rows if row.track_id not in stored]
+            newer = [
+                row for row, forced in rows if row.track_id in stored and _applies(row, forced, stored[row.track_id])
+            ]
+            changed = new if only_new else new + newer
             self._delete([row.track_id for row in changed if row.track_id in stored])
             (last,) = self._writer.execute("SELECT coalesce(max(id), 0) FROM tracks").fetchone()
             self._writer.execute(_INSERT, (msgspec.json.encode(changed).decode(),))
@@ -184,6 +192,12 @@ class TextStore:
         with _answering(self._reader):
             yield from self._reader.execute("SELECT term, doc FROM vocabulary")
 
+    def identity(self) -> str:
+        """A name that this file alone has, drawn when it was made."""
+        with _answering(self._reader):
+            (name,) = self._reader.execute("SELECT identity FROM file").fetchone()
+        return str(name)
+
     def genres(self) -> list[str]:
         """Every genre that a track has had."""
         with _answering(self._reader):
@@ -201,12 +215,8 @@ class TextStore:
         self._writer.close()
 
 
-def _applies(row: Row, forced: bool, stored: tuple[object, ...] | None) -> bool:
-    if stored is None:
-        return True
-    stamp = stored[0]
-    newer = forced or (isinstance(stamp, int) and row.stamp >= stamp)
-    return newer and not row.says_what(stored)
+def _applies(row: Row, forced: bool, stored: tuple[Any, ...]) -> bool:
+    return (forced or row.stamp >= stored[0]) and not row.says_what(stored)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

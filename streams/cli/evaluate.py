@@ -28,6 +28,43 @@ def evaluate() -> None:
 
 
 @evaluate_app.command()
+def drift(
+    playlists: PlaylistsOption = None,
+    share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Of the playlists, that arrive as a stream.")] = 0.2,
+    folds: Annotated[int, typer.Option(min=1, max=5, help="Of five, how many are held out in turn.")] = 5,
+    passes: Annotated[int | None, typer.Option(min=1, help="Of the full trainings; else as they usually are.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn, and of the intervals.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what a Track2Vec loses by growing with the stream instead of being trained on all at once.
+
+    NDCG@500 of continuing playlists that are held out: trained on the first playlists, then after the others arrived
+    one after the other, and trained on all at once; and on the tracks known first alone, before and after.
+
+    Example: throughbeat evaluate drift --playlists playlists.csv.gz --json
+    """
+    import msgspec
+
+    from models.track2vec import Config
+    from streams.cli.drift_table import print_drift
+    from streams.cli.train import bar_of
+    from streams.drift import measure_drift
+    from streams.playlists import read_playlists
+    from streams.training import fingerprint
+
+    path, changes = read_playlists(playlists)
+    lists = [tuple(dict.fromkeys(one.track_ids or ())) for one in changes]
+    config = Config(passes=passes) if passes else Config()
+    with bar_of("drift") as on_step:
+        measured = measure_drift(lists, config, share=share, folds=folds, seed=seed, on_step=on_step)
+    found = {"data": fingerprint(path), **measured}
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        print_drift(found)
+
+
+@evaluate_app.command()
 def embeddings(
     checkpoint: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Weights; else those that ship with the project.")
