@@ -48,7 +48,7 @@ BESIDES: Mapping[Role, Sequence[TopicSpec]] = {
     "listening": (),
     "cooccurrence": (MODELS_UPDATES,),
     "collaborative": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, LISTENING_SESSIONS, MODELS_UPDATES),
-    "recommendations": (REPLIES, SERVED, MODELS_UPDATES),
+    "recommendations": (REPLIES, SERVED, CATALOG_TRACKS, CATALOG_ARTISTS, MODELS_UPDATES),
 }
 
 

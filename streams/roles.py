@@ -6,24 +6,14 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 from models.tables import MODEL
-from recall.channels import (
-    Acoustic,
-    ArtistNeighbours,
-    Channel,
-    Described,
-    Factors,
-    Fresh,
-    GenrePopular,
-    InPlaylists,
-    Neighbours,
-    SameArtist,
-)
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import TrackIndex
 from recall.index.switched import SwitchedIndex
@@ -38,12 +28,16 @@ from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
 from streams.agents.texts import SetAsideElsewhere, TextEffects
 from streams.app import add_agent, create_app
+from streams.channels import open_channels
 from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge
+from streams.embedded.errors import DataDirectoryInUse
+from streams.embedded.lock import data_directory
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
 from streams.refreshing import Refresher, take_up
+from streams.relations import ArtistRelations
 from streams.serving.collection import Collection, SomeDeadLetters, SomeTexts, vector_lengths
 from streams.serving.live import LiveVersions
 from streams.settings import Settings
@@ -140,7 +134,7 @@ def add_texts(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TextI
     The group is that of the file that it keeps: no two workers share the catalogue out among them, and a new file is
     filled from the beginning.
     """
-    texts = TextIndex.open(settings.data_dir / "texts.sqlite3")
+    texts = TextIndex.open(_folder_of_ones_own(settings.data_dir / "texts", opened) / "texts.sqlite3")
     opened.push_async_callback(texts.close)
     effects = TextEffects(texts)
     app = create_app(settings, f"texts.{texts.identity}")
@@ -236,24 +230,19 @@ def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, 
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
-    shelf = Shelf()
-    channels: list[Channel] = [
-        Acoustic(index),
-        InPlaylists(index),
-        SameArtist(index),
-        ArtistNeighbours(index, shelf),
-        Neighbours(index, shelf),
-        Factors(index, shelf),
-        Fresh(index),
-        GenrePopular(index, board),
-        Described(index),
-    ]
+    store, shelf = CatalogueStore(redis, settings), Shelf()
     parts.background.append(partial(take_up, settings, shelf, lambda version: parts.models.update({MODEL: version})))
-    channels += [Acoustic(index, one.name) for one in settings.declared_vectors]
-    weights = {**WEIGHTS, **{one.name: one.weight for one in settings.declared_vectors}}
+    channels, allowances = open_channels(settings, index, board, ArtistRelations(store), shelf)
     agent = RecommendationAgent(
         recommender=Recommender(
-            index, CatalogueStore(redis, settings), channels, timed=timed, weights=weights, shelf=shelf, texts=texts
+            index,
+            store,
+            channels,
+            timed=timed,
+            weights={**WEIGHTS, **{one.name: one.weight for one in settings.declared_vectors}},
+            allowances=allowances,
+            shelf=shelf,
+            texts=texts,
         ),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),
@@ -289,3 +278,11 @@ async def _fill_texts(texts: TextIndex, index: EdgeIndex) -> None:
             await texts.put([IndexedTrack(track) for track in page], only_new=True)
         log.info("titles of %d tracks", texts.count())
     await asyncio.Event().wait()
+
+
+def _folder_of_ones_own(parent: Path, opened: AsyncExitStack) -> Path:
+    """The first of the folders 0, 1, ... that no other worker on this data directory has."""
+    for number in count():
+        with suppress(DataDirectoryInUse):
+            return opened.enter_context(data_directory(parent / str(number)))
+    raise AssertionError("numbers do not end")

@@ -11,7 +11,17 @@ from typing import NamedTuple
 RESERVED = frozenset(
     {
         *("acoustic", "cooccurrence", "factors"),
-        *("artist_neighbours", "described", "fresh", "genre_popular", "neighbours", "playlist", "same_artist"),
+        *(
+            "artist_neighbours",
+            "described",
+            "fresh",
+            "fresh_nearby",
+            "genre_popular",
+            "neighbours",
+            "playlist",
+            "rising",
+        ),
+        *("rising", "same_artist", "similar_artists"),
     }
 )
 DIMENSION_MAX = 4096

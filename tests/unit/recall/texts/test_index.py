@@ -91,6 +91,11 @@ async def test_index_finds_what_looking_at_every_track_finds(texts: TextIndex, t
     assert found.best == expected.best
 
 
+async def test_most_popular_of_very_many_is_found(texts: TextIndex) -> None:
+    await texts.put([song(number, "Intro", f"Artist {number}", (number * 37) % 200 / 2) for number in range(200)])
+    assert await meant(texts, "intro") == ("t27",)  # 27 * 37 = 999, so 99.5
+
+
 async def test_empty_text_and_text_of_nothing_known_mean_nothing(texts: TextIndex) -> None:
     await texts.put(TRACKS)
     for text in ("", "   ", "xyzzy plugh", "x" * 10_000, "word " * 2_000, '" OR NEAR( * :'):
