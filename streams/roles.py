@@ -23,7 +23,6 @@ from recall.shelf import Shelf
 from recall.texts import TextIndex
 from recall.tracks import IndexedTrack
 from streams.agents.catalogue import CatalogueEffects, Embedder, Known, nothing
-from streams.agents.cooccurrence import CooccurrenceEffects
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
 from streams.agents.texts import SetAsideElsewhere, TextEffects
@@ -154,7 +153,8 @@ async def add_cooccurrence(settings: Settings, parts: Parts, index: TrackIndex, 
 
     The group carries the identity of what was learned: when that is gone, all is read again.
     """
-    from streams.learner import open_learner  # a kernel that only this role needs
+    from streams.agents.cooccurrence import CooccurrenceEffects  # a kernel that only this role needs
+    from streams.learner import open_learner
 
     learner = await open_learner(settings, index)
     opened.push_async_callback(learner.close)
