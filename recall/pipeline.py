@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
-from recall.diversity import balance_of, choose, spread
+from recall.diversity import balance_of, choose
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.filters import Sifted, contradictions, forbidden, why_short
@@ -31,6 +31,7 @@ from recall.seeds import (
     unknown,
 )
 from recall.session import Mood, merged_session, mood
+from recall.spacing import spread
 from recall.surfaces import Surface, surface_of
 from recall.tracks import CataloguedTrack, IndexedTrack, Vector
 from topics.records import Listen, RecommendationRequest

@@ -14,7 +14,7 @@ from recall.tracks import CataloguedTrack
 
 MOST = 6
 # Looked at for each that is offered.
-OVERFETCH = 4
+OVERFETCH = 2
 POCKETS_MAX = 3
 
 
