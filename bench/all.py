@@ -21,8 +21,14 @@ COMMANDS = {
     "events": ["--runs", "5"],
     "startup": ["--runs", "5"],
     "person_bytes": [],
+    "overload": [],
 }
-QUICK = {"import_catalogue": ["--runs", "1"], "events": ["--runs", "3"], "startup": ["--runs", "3"]}
+QUICK = {
+    "import_catalogue": ["--runs", "1"],
+    "events": ["--runs", "3"],
+    "startup": ["--runs", "3"],
+    "overload": ["--surge", "10"],
+}
 
 
 def run(name: str, options: list[str]) -> dict[str, Any]:
@@ -61,7 +67,7 @@ def described() -> str:
 def summary_rows(results: dict[str, dict[str, Any]]) -> list[tuple[str, str, str]]:
     """The figures that were asked for."""
     loaded, asked, events = results["import_catalogue"], results["requests"], results["events"]
-    sequential = asked["sequential"]
+    sequential, overload = asked["sequential"], results["overload"]
     return [
         (
             "whole catalogue (234,575 tracks) through Kafka until searchable",
@@ -86,6 +92,22 @@ def summary_rows(results: dict[str, dict[str, Any]]) -> list[tuple[str, str, str
             "`up` with the sample imported, to its first answer",
             "15 s",
             f"{results['startup']['answers_after_s']['p50']} s",
+        ),
+        (
+            f"{overload['surge']['rate']} requests/s, three times what can be answered: those that are answered",
+            f"p99 twice the normal, {2 * overload['normal']['answered_ms']['p99']:.0f} ms",
+            f"{_tail(overload['surge']['answered_ms'])}; {overload['surge']['shares']}",
+        ),
+        (
+            "the same, those that are refused",
+            "at once",
+            _tail(overload["surge"]["refused_ms"]),
+        ),
+        (
+            "five seconds after",
+            "as before",
+            f"{_tail(overload['five_seconds_after']['answered_ms'])} "
+            f"(before: {_tail(overload['normal']['answered_ms'])})",
         ),
     ]
 

@@ -40,7 +40,7 @@ def embedded_sample() -> tuple[list[CataloguedTrack], Vector]:
             record = source.convert(item)
         except RecordRefused:
             continue
-        if isinstance(record, Track) and record.features and model.can_embed(record.features):
+        if isinstance(record, Track) and model.can_embed(record):
             records.append(record)
     tracks = [
         CataloguedTrack(
@@ -53,7 +53,7 @@ def embedded_sample() -> tuple[list[CataloguedTrack], Vector]:
         )
         for record in records
     ]
-    return tracks, model.embed([record.features for record in records if record.features])
+    return tracks, model.embed(records)
 
 
 def taken_ms(work: Callable[[], object]) -> float:

@@ -1,10 +1,10 @@
-"""Training an embedding from pairs that belong together: same album, artist or playlist."""
+"""Training an embedding from pairs that belong together: same album, artist, genre or playlist."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,10 +13,12 @@ from torch import Tensor
 
 from models.embeat_mlp import Config, Network
 from models.errors import TooFewTracks
-from models.features import AudioFeatures, to_arrays
+from models.features import Audible, Inputs
+from models.pairs import PairSampler
+from models.progress import Progress
 
-Pairs = NDArray[np.int64]
 OnStep = Callable[[int, float], None]
+SHARES = {"album": 3.0, "artist": 2.0, "genre": 2.0, "playlist": 2.0}
 
 
 @dataclass(frozen=True)
@@ -24,19 +26,32 @@ class Training:
     """How to train.
 
     Attributes:
+        steps: batches; `None` shows each track about `VIEWS` times.
         temperature: of the softmax over similarities.
         chunk: rows whose similarities to the whole batch are in memory at once.
-        hidden: share of the discrete features that is taken as unknown, so that "unknown" is learned as well.
+        gaps: share of the tracks that are shown with features hidden, each with odds `hidden`, so that "unknown" is
+            learned as well.
+        shares: relation -> its part of the pairs.
     """
 
-    steps: int = 1500
+    steps: int | None = None
     batch: int = 1024
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-4
-    temperature: float = 0.07
-    chunk: int = 256
-    hidden: float = 0.1
+    temperature: float = 0.05
+    chunk: int = 512
+    gaps: float = 0.1
+    hidden: float = 0.3
     seed: int = 7
+    shares: Mapping[str, float] = field(default_factory=lambda: dict(SHARES))
+
+    def steps_for(self, tracks: int) -> int:
+        """How many batches a catalogue of so many tracks gets."""
+        return self.steps or max(1, round(VIEWS * tracks / (2 * self.batch)))
+
+
+# Fewer leave a large catalogue unlearned, more wear a small one out: both were seen on artists held out for choosing.
+VIEWS = 30
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,7 @@ class Examples:
         owners: (N,) int64 artist of each row, -1 where unknown; two tracks of one artist are no negatives.
     """
 
-    tracks: Sequence[AudioFeatures]
+    tracks: Sequence[Audible]
     groups: Mapping[str, Sequence[NDArray[np.int64]]]
     owners: NDArray[np.int64]
 
@@ -89,32 +104,57 @@ def info_nce(
 
 
 def train(
-    examples: Examples, training: Training, config: Config | None = None, on_step: OnStep = lambda step, loss: None
+    examples: Examples,
+    training: Training,
+    config: Config | None = None,
+    on_step: OnStep = lambda step, loss: None,
+    progress_path: Path | None = None,
 ) -> Network:
-    """A network trained from scratch; the same seed and examples give the same weights on one machine.
+    """A network trained from scratch, or from where a run that was stopped has come to.
+
+    The same seed and examples give the same weights on one machine, stopped in between or not.
+
+    Args:
+        examples: what to learn from.
+        training: how.
+        config: of the network.
+        on_step: told each step that is done, and its loss.
+        progress_path: file that remembers where the run is; gone once the run is done.
 
     Raises:
         TooFewTracks: no two tracks share a group.
+        CheckpointMismatch: the file of progress is of another training, or damaged.
     """
-    rng = np.random.default_rng(training.seed)
-    discrete, acoustic = map(torch.from_numpy, to_arrays(examples.tracks))
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
         torch.manual_seed(training.seed)
         network = Network(config or Config()).train()
+        discrete, acoustic = map(torch.from_numpy, network.inputs.arrays(examples.tracks))
+        sampler = PairSampler(examples.groups, training.shares)
+        steps = training.steps_for(len(examples.tracks))
         optimiser = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=training.weight_decay)
-        rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, training.learning_rate, total_steps=training.steps + 1)
-        for step in range(training.steps):
-            pairs = draw_pairs(examples.groups, training.batch, rng)
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, training.learning_rate, total_steps=steps + 1)
+        run = {"training": asdict(training), "config": asdict(network.config)}
+        progress = Progress(progress_path, network, optimiser, rate, [run, discrete, acoustic, *_flat(examples)])
+        for step in range(progress.resume(), steps):
+            rng = np.random.default_rng([training.seed, step])  # a step's draws depend on no other step
+            torch.manual_seed(int(rng.integers(2**62)))
+            pairs = sampler.draw(training.batch, rng)
             both = torch.from_numpy(pairs.T.reshape(-1))
-            shown = discrete[both] * (torch.rand(len(both), discrete.shape[1]) >= training.hidden)
+            shown = with_gaps(discrete[both], acoustic[both], network.inputs, training)
             optimiser.zero_grad()
-            owners = torch.from_numpy(examples.owners[pairs])
-            loss = _learn(network, (shown, acoustic[both]), owners, training)
+            loss = _learn(network, shown, torch.from_numpy(examples.owners[pairs]), training)
             optimiser.step()
             rate.step()
+            progress.done(step)
             on_step(step, float(loss))
+    progress.forget()
     forget_unseen(network, discrete)
-    return network.eval()
+    centre(network.eval(), discrete, acoustic)
+    return network
+
+
+def _flat(examples: Examples) -> list[NDArray[np.int64]]:
+    return [examples.owners, *(np.concatenate(groups) for groups in examples.groups.values() if len(groups))]
 
 
 def _learn(network: Network, batch: tuple[Tensor, Tensor], owners: Tensor, training: Training) -> Tensor:
@@ -126,13 +166,25 @@ def _learn(network: Network, batch: tuple[Tensor, Tensor], owners: Tensor, train
     return loss
 
 
+def with_gaps(discrete: Tensor, acoustic: Tensor, inputs: Inputs, training: Training) -> tuple[Tensor, Tensor]:
+    """Copies of both inputs with features hidden at random, as if they had been unknown."""
+    chosen = torch.rand(len(discrete), 1) < training.gaps
+    discrete = discrete * ~(chosen & (torch.rand(discrete.shape) < training.hidden))
+    acoustic = acoustic.clone()
+    for number in inputs.numbers:
+        hidden = chosen[:, 0] & (torch.rand(len(acoustic)) < training.hidden)
+        acoustic[:, number.columns] *= ~hidden[:, None]
+        acoustic[hidden, number.flag] = 1
+    return discrete, acoustic
+
+
 @torch.no_grad()
 def forget_unseen(network: Network, discrete: Tensor) -> None:
     """Make each discrete value that is not in `discrete` count as unknown: its row is still random.
 
     Args:
         network: whose tables are changed.
-        discrete: (N, 4) int64, all that it was trained on.
+        discrete: (N, tables) int64, all that it was trained on.
     """
     for column, table in enumerate(network.tables):
         unseen = torch.ones(table.num_embeddings, dtype=torch.bool)
@@ -140,58 +192,23 @@ def forget_unseen(network: Network, discrete: Tensor) -> None:
         table.weight[unseen] = table.weight[0].clone()
 
 
-def draw_pairs(groups: Mapping[str, Sequence[NDArray[np.int64]]], count: int, rng: np.random.Generator) -> Pairs:
-    """(count, 2) rows of tracks that share a group: relations in equal parts, groups by the root of their size.
+@torch.no_grad()
+def centre(network: Network, discrete: Tensor, acoustic: Tensor, chunk: int = 8192) -> None:
+    """Move the last layer so that its outputs for these tracks have mean 0.
 
-    Raises:
-        TooFewTracks: there is no group.
+    All music sounds somewhat alike, so trained vectors share a direction (a mean cosine of 0.65) that tells nothing;
+    without it they use the whole sphere.
+
+    Source: Mu and Viswanath, All-but-the-Top, 2018, the mean alone.
+
+    Args:
+        network: in evaluation mode, whose last bias is changed.
+        discrete: (N, tables) int64.
+        acoustic: (N, width) float32.
+        chunk: tracks at a time.
     """
-    names = [name for name, members in groups.items() if len(members)]
-    if not names:
-        raise TooFewTracks(f"expected tracks that share one of {', '.join(groups) or 'some groups'}, got none")
-    share = np.array_split(np.arange(count), len(names))
-    drawn = [_draw(groups[name], len(part), rng) for name, part in zip(names, share, strict=True)]
-    return np.concatenate(drawn)
-
-
-def _draw(groups: Sequence[NDArray[np.int64]], count: int, rng: np.random.Generator) -> Pairs:
-    weights = np.sqrt([len(group) for group in groups])
-    chosen = rng.choice(len(groups), count, p=weights / weights.sum())
-    return np.array([rng.choice(groups[one], 2, replace=False) for one in chosen], dtype=np.int64)
-
-
-def nearest_rows(
-    vectors: NDArray[np.float32], queries: NDArray[np.int64], k: int = 10, chunk: int = 256
-) -> NDArray[np.int64]:
-    """(Q, k) rows of the tracks nearest to each query, itself not counted, in no order; `chunk` queries at a time.
-
-    Raises:
-        TooFewTracks: there are no queries, or no k other tracks.
-    """
-    if not len(queries) or len(vectors) <= k:
-        raise TooFewTracks(f"expected queries and more than {k} tracks, got {len(queries)} and {len(vectors)}")
-    parts = (queries[start : start + chunk] for start in range(0, len(queries), chunk))
-    return np.concatenate([_nearest(vectors, part, k) for part in parts])
-
-
-def _nearest(vectors: NDArray[np.float32], queries: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    similar = vectors[queries] @ vectors.T
-    similar[np.arange(len(queries)), queries] = -np.inf
-    nearest: NDArray[np.int64] = np.argpartition(-similar, k, axis=1)[:, :k]
-    return nearest
-
-
-def share_alike(nearest: NDArray[np.int64], queries: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
-    """Share of the nearest that have the query's label, over queries whose label is known (>= 0); NaN if none is."""
-    known = labels[queries] >= 0
-    if not known.any():
-        return math.nan
-    return float((labels[nearest[known]] == labels[queries[known], None]).mean())
-
-
-def share_overlapping(nearest: NDArray[np.int64], queries: NDArray[np.int64], masks: NDArray[np.int64]) -> float:
-    """Share of the nearest that share a bit with the query, over queries that have one; NaN if none has."""
-    known = masks[queries] != 0
-    if not known.any():
-        return math.nan
-    return float((masks[nearest[known]] & masks[queries[known], None] != 0).mean())
+    parts = zip(discrete.split(chunk), acoustic.split(chunk), strict=True)  # type: ignore[no-untyped-call]
+    total = torch.stack([network.direction(*part).sum(dim=0) for part in parts]).sum(dim=0)
+    last = network.backbone[-1]
+    if isinstance(last, torch.nn.Linear):
+        last.bias.sub_(total / len(discrete))

@@ -1,7 +1,7 @@
-"""EmbeatMLP: a track's audio features as a point on the unit sphere, near what sounds alike.
+"""EmbeatMLP: a track's sound as a point on the unit sphere, near what sounds alike.
 
-Source: the published Embeat model; its tensors' names and its tempo rule (models/features.py) are kept, so that its
-weights load unchanged.
+Source: the published Embeat model; its tensors' names and its inputs (models/published_inputs.py) are kept, so that its
+weights load unchanged beside our own, which read more of a track (models/rich_inputs.py).
 """
 
 from __future__ import annotations
@@ -24,46 +24,43 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from models.errors import CheckpointMismatch, FeatureShapeError, VectorNotFinite
-from models.features import DENSE, DISCRETE, DISCRETE_ROWS, AudioFeatures, can_embed, to_arrays
+from models.features import Audible
+from models.folded import Folded
+from models.published_inputs import PUBLISHED
+from models.rich_inputs import RICH
 from models.versions import checkpoint_path, read_weights, version_of
 
 MODEL = "embeat_mlp"
 WIDTH_MAX = 4096
 
 
+INPUTS = {one.name: one for one in (RICH, PUBLISHED)}
+
+
 @dataclass(frozen=True)
 class Config:
-    """Sizes of the network, saved beside the weights and compared on load."""
+    """Inputs and sizes of the network, saved beside the weights and compared on load."""
 
-    key_rows: int = 13
-    key_width: int = 8
-    mode_rows: int = 3
-    mode_width: int = 4
-    time_signature_rows: int = 6
-    time_signature_width: int = 4
-    tempo_rows: int = 5
-    tempo_width: int = 4
-    acoustic_width: int = 7
+    inputs: str = RICH.name
     tower_width: int = 64
     backbone_width: int = 256
     output_width: int = 64
     dropout: float = 0.1
 
     def check(self) -> None:
-        """Refuse sizes that models/features.py does not make, or that no network of this kind has.
+        """Refuse inputs that nothing here makes, and widths that no network of this kind has.
 
         Raises:
-            ValueError: another number of columns, tables of other sizes, or a width out of bounds.
+            ValueError: other inputs, or a width out of bounds.
         """
-        rows = (self.key_rows, self.mode_rows, self.time_signature_rows, self.tempo_rows)
-        if (*rows, self.acoustic_width) != (*DISCRETE_ROWS, len(DENSE)):
-            raise ValueError(
-                f"expected tables of {DISCRETE_ROWS} rows and {len(DENSE)} dense features, "
-                f"got {rows} and {self.acoustic_width}"
-            )
+        if self.inputs not in INPUTS:
+            raise ValueError(f"expected inputs {' or '.join(INPUTS)}, got {self.inputs!r}")
         for name, size in asdict(self).items():
-            if name != "dropout" and not (isinstance(size, int) and 1 <= size <= WIDTH_MAX):
+            if name.endswith("_width") and not (type(size) is int and 1 <= size <= WIDTH_MAX):
                 raise ValueError(f"expected 1 to {WIDTH_MAX} for {name}, got {size!r}")
+
+
+PUBLISHED_CONFIG = Config(inputs=PUBLISHED.name)
 
 
 def _tower(width: int, config: Config) -> nn.Sequential:
@@ -99,73 +96,95 @@ class Network(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.key_embedding = nn.Embedding(config.key_rows, config.key_width)
-        self.mode_embedding = nn.Embedding(config.mode_rows, config.mode_width)
-        self.time_signature_embedding = nn.Embedding(config.time_signature_rows, config.time_signature_width)
-        self.tempo_embedding = nn.Embedding(config.tempo_rows, config.tempo_width)
-        discrete = config.key_width + config.mode_width + config.time_signature_width + config.tempo_width
-        self.discrete_tower = _tower(discrete, config)
-        self.acoustic_tower = _tower(config.acoustic_width, config)
+        self.inputs = INPUTS[config.inputs]
+        for name, rows, width in self.inputs.tables:
+            self.add_module(f"{name}_embedding", nn.Embedding(rows, width))
+        self.discrete_tower = _tower(sum(table.width for table in self.inputs.tables), config)
+        self.acoustic_tower = _tower(self.inputs.width, config)
         self.backbone = _backbone(config)
 
     @property
     def tables(self) -> tuple[nn.Embedding, ...]:
         """The embeddings in the order of the discrete columns."""
-        return (self.key_embedding, self.mode_embedding, self.time_signature_embedding, self.tempo_embedding)
+        return tuple(getattr(self, f"{table.name}_embedding") for table in self.inputs.tables)
 
     def forward(self, discrete: Tensor, acoustic: Tensor) -> Tensor:
         """Embed tracks on the unit sphere.
 
         Args:
-            discrete: (B, 4) int64 indices of key, mode, time signature, tempo bin; 0 means "unknown".
-            acoustic: (B, 7) float32, each feature in 0..1 less 0.5.
+            discrete: (B, tables) int64, the discrete columns of the inputs; 0 means "unknown".
+            acoustic: (B, width) float32, the acoustic columns of the inputs.
 
         Returns:
             (B, 64) float32, each row of L2 norm 1, so a dot product is a cosine.
 
         Raises:
-            FeatureShapeError: a column count differs from the config.
+            FeatureShapeError: a column count differs from the inputs.
         """
-        got = tuple(discrete.shape[1:]), tuple(acoustic.shape[1:])
-        if got != ((len(DISCRETE),), (self.config.acoustic_width,)):
+        self.check_columns(discrete, acoustic)
+        return nn.functional.normalize(self.direction(discrete, acoustic), dim=1)
+
+    def direction(self, discrete: Tensor, acoustic: Tensor) -> Tensor:
+        """(B, 64) where each track lies, before its length becomes 1."""
+        both = torch.cat([self.acoustic_tower(acoustic), self.discrete_half(discrete)], dim=1)
+        direction: Tensor = self.backbone(both)
+        return direction
+
+    def discrete_half(self, discrete: Tensor) -> Tensor:
+        """(B, tower_width) what the discrete tower says."""
+        looked_up = [table(discrete[:, column]) for column, table in enumerate(self.tables)]
+        half: Tensor = self.discrete_tower(torch.cat(looked_up, dim=1))
+        return half
+
+    def check_columns(self, discrete: Tensor, acoustic: Tensor) -> None:
+        """Raise FeatureShapeError unless both have the columns of the inputs."""
+        expected = len(self.inputs.tables), self.inputs.width
+        if (discrete.ndim, acoustic.ndim, discrete.shape[-1], acoustic.shape[-1]) != (2, 2, *expected):
             raise FeatureShapeError(
-                f"expected (B, {len(DISCRETE)}) and (B, {self.config.acoustic_width}) features, "
+                f"expected (B, {expected[0]}) and (B, {expected[1]}) features, "
                 f"got {tuple(discrete.shape)} and {tuple(acoustic.shape)}"
             )
-        looked_up = torch.cat([table(discrete[:, column]) for column, table in enumerate(self.tables)], dim=1)
-        both = torch.cat([self.acoustic_tower(acoustic), self.discrete_tower(looked_up)], dim=1)
-        return nn.functional.normalize(self.backbone(both), dim=1)
 
 
 class EmbeatMLP:
-    """A network with its version, ready to embed."""
+    """A network with its version, ready to embed.
 
-    def __init__(self, network: Network, version: str) -> None:
+    Attributes:
+        manifest: what the file's manifest says of its training; nothing for the published format.
+    """
+
+    def __init__(self, network: Network, version: str, manifest: Mapping[str, Any] | None = None) -> None:
         self.network = network.eval()
         self.version = version
+        self.manifest = manifest or {}
+        self._folded = Folded(network)
 
-    def can_embed(self, features: AudioFeatures) -> bool:
+    def can_embed(self, track: Audible) -> bool:
         """Whether enough is known of a track."""
-        return can_embed(features)
+        return self.network.inputs.can_embed(track)
 
-    def embed(self, tracks: Sequence[AudioFeatures]) -> NDArray[np.float32]:
+    def lacking(self, track: Audible) -> str | None:
+        """What more must be known of a track, in words; `None` if it can be embedded."""
+        return self.network.inputs.lacking(track)
+
+    def embed(self, tracks: Sequence[Audible]) -> NDArray[np.float32]:
         """Vectors of tracks.
 
         Returns:
             (B, 64) float32, each row of L2 norm 1.
 
         Raises:
-            FeaturesMissing: a dense feature of a track is unknown.
+            FeaturesMissing: too little is known of a track.
             VectorNotFinite: a row has no direction; none of the batch may be used.
         """
-        if not tracks:
-            return np.zeros((0, self.network.config.output_width), np.float32)
-        discrete, acoustic = to_arrays(tracks)
-        with torch.inference_mode():
-            vectors: NDArray[np.float32] = self.network(torch.from_numpy(discrete), torch.from_numpy(acoustic)).numpy()
+        return self.embed_arrays(*self.network.inputs.arrays(tracks))
+
+    def embed_arrays(self, discrete: NDArray[np.int64], acoustic: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `embed`, of the network's two inputs."""
+        vectors = self._folded(torch.from_numpy(discrete), torch.from_numpy(acoustic)).numpy()
         squares = np.einsum("ij,ij->i", vectors, vectors)
         if not (np.abs(squares - 1) < 1e-3).all():  # NaN fails every comparison
-            raise VectorNotFinite(f"expected unit vectors from {self.version}, got others in a batch of {len(tracks)}")
+            raise VectorNotFinite(f"expected unit vectors from {self.version}, got others in a batch of {len(vectors)}")
         return vectors
 
 
@@ -193,15 +212,18 @@ def load_checkpoint(checkpoint: str | Path | None = None) -> EmbeatMLP:
     path = checkpoint_path(checkpoint)
     content = read_weights(path)
     try:
-        config, tensors = _read_own(path, content) if path.suffix == ".safetensors" else _read_published(content)
+        if path.suffix == ".safetensors":
+            manifest, config, tensors = _read_own(path, content)
+        else:
+            manifest, config, tensors = {}, PUBLISHED_CONFIG, _read_published(content)
         network = _assemble(config, tensors)
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         raise CheckpointMismatch(f"{path}: {_one_line(error)}") from error
-    return EmbeatMLP(network, version_of(path, content))
+    return EmbeatMLP(network, version_of(path, content), manifest)
 
 
-def _read_own(path: Path, content: bytes) -> tuple[Config, Mapping[str, Tensor]]:
-    """Config and tensors, once the manifest has been found to be about these weights."""
+def _read_own(path: Path, content: bytes) -> tuple[Mapping[str, Any], Config, Mapping[str, Tensor]]:
+    """Manifest, config and tensors, once the manifest has been found to be about these weights."""
     manifest = json.loads(path.with_suffix(".json").read_bytes())
     if not isinstance(manifest, dict) or manifest.get("model") != MODEL:
         raise ValueError(f"expected a manifest of {MODEL} in {path.with_suffix('.json').name}, got another")
@@ -213,12 +235,12 @@ def _read_own(path: Path, content: bytes) -> tuple[Config, Mapping[str, Tensor]]
     if asdict(config) != stated:
         raise ValueError(f"expected a config of {', '.join(asdict(config))}, got {stated}")
     try:
-        return config, safetensors.torch.load(content)
+        return manifest, config, safetensors.torch.load(content)
     except SafetensorError as error:
         raise ValueError(f"expected safetensors, got {error}") from error
 
 
-def _read_published(content: bytes) -> tuple[Config, Mapping[str, Tensor]]:
+def _read_published(content: bytes) -> Mapping[str, Tensor]:
     """The tensors of a checkpoint of torch, whose checksums torch itself does not compare."""
     try:
         damaged = zipfile.ZipFile(io.BytesIO(content)).testzip()
@@ -230,7 +252,7 @@ def _read_published(content: bytes) -> tuple[Config, Mapping[str, Tensor]]:
     tensors = found.get("model_state_dict", found) if isinstance(found, dict) else None
     if not isinstance(tensors, dict):
         raise ValueError(f"expected a state dict of {MODEL}, got {type(found).__name__}")
-    return Config(), tensors
+    return tensors
 
 
 def _assemble(config: Config, tensors: Mapping[str, Tensor]) -> Network:

@@ -1,23 +1,39 @@
-"""Audio features of tracks as a model reads them: one scaler for training and streaming."""
+"""What a model reads of a track, and how that becomes the two inputs of its network."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import FeaturesMissing
 
-# Order of the acoustic columns. Each is known for a track that can be embedded.
-DENSE = ("danceability", "energy", "valence", "acousticness", "liveness", "speechiness", "instrumentalness")
-# Order of the discrete columns; index 0 means "unknown".
-DISCRETE = ("key", "mode", "time_signature", "tempo")
-# How many indices each discrete column can hold, so how many rows a table needs.
-DISCRETE_ROWS = (13, 3, 6, 5)
-TEMPO_ROWS = DISCRETE_ROWS[3]
+# Order of the columns of `table`.
+COLUMNS = (
+    "danceability",
+    "energy",
+    "key",
+    "loudness",
+    "mode",
+    "speechiness",
+    "acousticness",
+    "instrumentalness",
+    "liveness",
+    "valence",
+    "tempo",
+    "time_signature",
+    "duration_ms",
+)
+_of_features = attrgetter(*COLUMNS[:-1])
+_NOTHING = (None,) * (len(COLUMNS) - 1)
+
+Values = NDArray[np.float64]
+Encoded = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 class AudioFeatures(Protocol):
@@ -28,87 +44,126 @@ class AudioFeatures(Protocol):
     @property
     def energy(self) -> float | None: ...  # noqa: D102
     @property
-    def valence(self) -> float | None: ...  # noqa: D102
-    @property
-    def acousticness(self) -> float | None: ...  # noqa: D102
-    @property
-    def liveness(self) -> float | None: ...  # noqa: D102
-    @property
-    def speechiness(self) -> float | None: ...  # noqa: D102
-    @property
-    def instrumentalness(self) -> float | None: ...  # noqa: D102
-    @property
     def key(self) -> int | None: ...  # noqa: D102
+    @property
+    def loudness(self) -> float | None: ...  # noqa: D102
     @property
     def mode(self) -> int | None: ...  # noqa: D102
     @property
-    def time_signature(self) -> int | None: ...  # noqa: D102
+    def speechiness(self) -> float | None: ...  # noqa: D102
+    @property
+    def acousticness(self) -> float | None: ...  # noqa: D102
+    @property
+    def instrumentalness(self) -> float | None: ...  # noqa: D102
+    @property
+    def liveness(self) -> float | None: ...  # noqa: D102
+    @property
+    def valence(self) -> float | None: ...  # noqa: D102
     @property
     def tempo(self) -> float | None: ...  # noqa: D102
+    @property
+    def time_signature(self) -> int | None: ...  # noqa: D102
 
 
-def can_embed(features: AudioFeatures) -> bool:
-    """Whether all seven dense features are known; the discrete ones may be unknown."""
-    return not missing(features)
+class Audible(Protocol):
+    """A track, as far as a model hears it; every record of a track is one."""
+
+    @property
+    def features(self) -> AudioFeatures | None: ...  # noqa: D102
+    @property
+    def duration_ms(self) -> int | None: ...  # noqa: D102
 
 
-def missing(features: AudioFeatures) -> list[str]:
-    """The dense features that are unknown."""
-    values = {name: getattr(features, name) for name in DENSE}
-    return [name for name, value in values.items() if value is None or math.isnan(value)]
+class Sound(NamedTuple):
+    """A recording of which nothing but its sound is known."""
+
+    features: AudioFeatures | None
+    duration_ms: int | None = None
 
 
-def tempo_bin(bpm: float | None) -> int:
-    """The published model's row for a tempo.
+class Table(NamedTuple):
+    """A discrete column: index 0 of its `rows` means "unknown", each row is a vector of `width`."""
 
-    The rule is `clamp(int(bpm / 10) - 5, 1, 11)` after halving 170 bpm and above, and its table has 5 rows, so a bin
-    outside them counts as 0: tempi from 100 to 169 bpm, most of music, are "unknown" to the published model. Weights
-    trained with the rule need the rule.
+    name: str
+    rows: int
+    width: int
 
-    >>> [tempo_bin(bpm) for bpm in (None, 0, 55, 60, 75, 99.9, 100, 169.9, 170, 200)]
-    [0, 0, 1, 1, 2, 4, 0, 0, 3, 0]
+
+class Number(NamedTuple):
+    """A feature among the acoustic columns that may be unknown: where it stands, and the column that says so."""
+
+    columns: tuple[int, ...]
+    flag: int
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One way to feed a network; training and streaming share it.
+
+    Attributes:
+        name: under which a checkpoint states it.
+        tables: the discrete columns.
+        width: how many acoustic columns there are.
+        needed: features of which at least `needed_count` must be known.
+        numbers: features whose absence the acoustic columns can say: 1 in the flag, 0 in all others.
+        encode: a table of values to (B, tables) int64 and (B, width) float32.
     """
-    if bpm is None or not 0 < bpm < math.inf:
-        return 0
-    row = min(11, max(1, int((bpm / 2 if bpm >= 170 else bpm) / 10) - 5))
-    return row if row < TEMPO_ROWS else 0
+
+    name: str
+    tables: tuple[Table, ...]
+    width: int
+    needed: tuple[str, ...]
+    needed_count: int
+    numbers: tuple[Number, ...]
+    encode: Callable[[Values], Encoded]
+
+    def can_embed(self, track: Audible) -> bool:
+        """Whether enough is known of a track."""
+        return len(self._unknown(track)) <= self._spare
+
+    def lacking(self, track: Audible) -> str | None:
+        """What more must be known of a track, in words; `None` if it can be embedded."""
+        unknown = self._unknown(track)
+        more = len(unknown) - self._spare
+        if more <= 0:
+            return None
+        return ", ".join(unknown) if more == len(unknown) else f"{more} more of {', '.join(unknown)}"
+
+    def arrays(self, tracks: Sequence[Audible]) -> Encoded:
+        """The network's two inputs.
+
+        Raises:
+            FeaturesMissing: too little is known of a track; the message says what, and of which.
+        """
+        values = table(tracks)
+        needed = [COLUMNS.index(name) for name in self.needed]
+        short = np.flatnonzero(np.isnan(values[:, needed]).sum(axis=1) > self._spare)
+        if short.size:
+            raise FeaturesMissing(f"expected {self.lacking(tracks[short[0]])} of track {short[0]}, got none")
+        return self.encode(values)
+
+    @property
+    def _spare(self) -> int:
+        return len(self.needed) - self.needed_count
+
+    def _unknown(self, track: Audible) -> list[str]:
+        values = dict(zip(COLUMNS, _values_of(track), strict=True))
+        return [name for name in self.needed if (value := values[name]) is None or not math.isfinite(value)]
 
 
-def to_arrays(tracks: Sequence[AudioFeatures]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Features as the network's two inputs.
-
-    Returns:
-        (B, 4) int64: key + 1, mode + 1, time signature 3..7 as 1..5, tempo bin; 0 means "unknown".
-        (B, 7) float32: the dense features in the order of `DENSE`, each in 0..1 less 0.5.
-
-    Raises:
-        FeaturesMissing: a dense feature of a track is unknown.
-    """
-    discrete = np.array([_discrete(track) for track in tracks], dtype=np.int64).reshape(len(tracks), len(DISCRETE))
-    dense = np.array([_dense(track) for track in tracks], dtype=np.float32).reshape(len(tracks), len(DENSE))
-    unknown = np.flatnonzero(np.isnan(dense).any(axis=1))
-    if unknown.size:
-        raise FeaturesMissing(f"expected {', '.join(missing(tracks[unknown[0]]))} of track {unknown[0]}, got none")
-    return discrete, dense - np.float32(0.5)
+def _values_of(track: Audible) -> tuple[float | None, ...]:
+    known = track.features
+    return (*(_NOTHING if known is None else _of_features(known)), track.duration_ms)
 
 
-def _discrete(track: AudioFeatures) -> tuple[int, int, int, int]:
-    key, mode, beats = track.key, track.mode, track.time_signature
-    return (
-        key + 1 if key is not None and 0 <= key <= 11 else 0,
-        mode + 1 if mode is not None and 0 <= mode <= 1 else 0,
-        beats - 2 if beats is not None and 3 <= beats <= 7 else 0,
-        tempo_bin(track.tempo),
-    )
+def table(tracks: Sequence[Audible]) -> Values:
+    """(B, 13) the features and the duration in the order of `COLUMNS`; NaN = unknown, as is what is not finite."""
+    values = np.array([_values_of(track) for track in tracks], dtype=np.float64).reshape(len(tracks), len(COLUMNS))
+    values[~np.isfinite(values)] = np.nan
+    return values
 
 
-def _dense(track: AudioFeatures) -> tuple[float | None, ...]:
-    return (
-        track.danceability,
-        track.energy,
-        track.valence,
-        track.acousticness,
-        track.liveness,
-        track.speechiness,
-        track.instrumentalness,
-    )
+def index_of(column: NDArray[np.float64], low: int, high: int) -> NDArray[np.int64]:
+    """`low`..`high` as 1.., anything else as 0, which means "unknown"."""
+    fits = (column >= low) & (column <= high)  # NaN fits nothing
+    return np.where(fits, np.nan_to_num(column) - low + 1, 0).astype(np.int64)

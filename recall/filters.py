@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from recall.duplicates import Recordings
 from recall.person import Person
 from recall.query import first_day, last_day
-from recall.tracks import CataloguedTrack
+from recall.tracks import CataloguedTrack, HasTrack
 from topics.records import Features, Filters, RecommendationRequest
 
 DAY_MS = 86_400_000
@@ -28,14 +28,6 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "tempo": (0, 300),
     "time_signature": (0, 16),
 }
-
-
-class HasTrack(Protocol):
-    """Anything about one track."""
-
-    @property
-    def track(self) -> CataloguedTrack:
-        """The track."""
 
 
 T = TypeVar("T", bound=HasTrack)
@@ -106,6 +98,7 @@ def forbidden(
     starts: Sequence[CataloguedTrack],
     disliked: Sequence[CataloguedTrack] = (),
     *,
+    held: AbstractSet[str] = frozenset(),
     now_ms: int,
 ) -> Forbidden:
     """What the request and its person forbid: heard ones unless a number of days says since when.
@@ -115,6 +108,7 @@ def forbidden(
         person: who asked.
         starts: what the list starts from; of those that the request itself names no release comes.
         disliked: those of the person's dislikes that the catalogue holds; no release of them comes.
+        held: ids of what the request's seeds stand for or hold, whether the catalogue has them or not.
         now_ms: the time.
     """
     filters = request.filters or NO_FILTERS
@@ -124,7 +118,7 @@ def forbidden(
         for track in tracks:
             recordings.add(track, reason)
     return Forbidden(
-        track_ids={track.track_id for track in seeds} | set(filters.exclude_track_ids or ()),
+        track_ids={track.track_id for track in seeds} | held | set(filters.exclude_track_ids or ()),
         heard=heard_since(person, filters.exclude_heard_days, now_ms=now_ms),
         dislikes=person.dislikes,
         blocked_artists=person.blocked_artists,

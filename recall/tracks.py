@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -13,6 +14,9 @@ from topics.records import ArtistRef, Features
 Vector = NDArray[np.float32]
 
 ACOUSTIC = "acoustic"
+COOCCURRENCE = "cooccurrence"
+# Written apart from a track's record, by whoever learns them: they stay when the record changes.
+LEARNED = frozenset({COOCCURRENCE})
 
 
 class CataloguedTrack(Struct, frozen=True, array_like=True, gc=False):
@@ -47,7 +51,18 @@ class CataloguedTrack(Struct, frozen=True, array_like=True, gc=False):
 
 
 class IndexedTrack(Struct, frozen=True, gc=False):
-    """A track with its vectors by name, each (64,) float32 of L2 norm 1; no vector where features are unknown."""
+    """A track with its vectors by name, each float32 of L2 norm 1; what is not known has none.
+
+    `acoustic` and `cooccurrence` are (64,); what else there is, and how long, the installation declares.
+    """
 
     track: CataloguedTrack
     vectors: Mapping[str, Vector] = {}
+
+
+class HasTrack(Protocol):
+    """Anything about one track."""
+
+    @property
+    def track(self) -> CataloguedTrack:
+        """The track."""

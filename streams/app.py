@@ -43,6 +43,7 @@ def create_app(settings: Settings, group: str) -> Any:
         topic_allow_declare=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.worker_name or None,
         broker_session_timeout=10,
         broker_heartbeat_interval=3,
         broker_request_timeout=30,

@@ -7,16 +7,22 @@ from collections.abc import Mapping
 from recall.channels import (
     Acoustic,
     Allowance,
+    ArtistNeighbours,
     Channel,
+    Described,
+    Factors,
     Fresh,
     FreshNearby,
     GenrePopular,
+    InPlaylists,
+    Neighbours,
     Rising,
     SameArtist,
     SimilarArtists,
 )
 from recall.channels.similar_artists import Relations
 from recall.index.protocol import TrackIndex
+from recall.shelf import Shelf
 from streams.errors import SettingInvalid
 from streams.plays import PlayBoard
 from streams.settings import Settings, variable
@@ -31,7 +37,7 @@ OFF = "off"
 
 
 def open_channels(
-    settings: Settings, index: TrackIndex, board: PlayBoard, relations: Relations
+    settings: Settings, index: TrackIndex, board: PlayBoard, relations: Relations, shelf: Shelf
 ) -> tuple[list[Channel], dict[str, Allowance]]:
     """The channels that are on, and what each of them may take.
 
@@ -40,12 +46,18 @@ def open_channels(
     """
     channels: list[Channel] = [
         Acoustic(index),
+        InPlaylists(index),
         SameArtist(index),
         SimilarArtists(index, relations),
+        ArtistNeighbours(index, shelf),
+        Neighbours(index, shelf),
+        Factors(index, shelf),
         Fresh(index),
         FreshNearby(index),
         GenrePopular(index, board),
         Rising(index, board),
+        Described(index),
+        *(Acoustic(index, one.name) for one in settings.declared_vectors),
     ]
     said = allowances_in(settings.channels)
     names = [channel.name for channel in channels]

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from streams.environment import PREFIX, SECRETS, URLS, value_in, variable
 from streams.errors import SettingInvalid
 from streams.secrets import HIDDEN, shown_url
+from streams.vectors import DeclaredVector, parse_vectors
 
 __all__ = ["PREFIX", "Settings", "read_settings", "variable"]
 
@@ -40,6 +41,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         data_dir: where the embedded parts keep their data, and the worker its index.
         topic_prefix: name of the installation, put before every topic and every Redis key.
         embeat_mlp_checkpoint: weights that embed tracks; empty = those that ship with the project.
+        track2vec_checkpoint: a model that `train track2vec` wrote, which learning goes on from; empty = from nothing.
+            What is learned stays apart for each, so that naming another, or the former one, is all it takes.
+        vectors: vectors of other models that tracks may bring in `embeddings`, each one more channel by sound:
+            `name:dimension[:weight]`, comma-separated. Another list reads the catalogue from its beginning.
         replication: copies of each partition that Kafka keeps.
         partitions: partitions of each topic; 0 = the contract's own numbers.
         reply_topics: prefixes of the topics that a request may name for its reply, comma-separated.
@@ -57,6 +62,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         requests_waiting: requests that may wait, for their turn or for events; those beyond are `overloaded` at once.
         retry_s: how long a record is retried while a store is away, before the worker ends and is started anew.
         optimise_above: tracks outside the search graph from which the embedded index is optimised.
+        worker_name: of this worker alone among all that share its roles, the same at each start: it then takes its
+            partitions back at once, and not when Kafka has missed its former self for 10 s; empty = none.
         watchdog_s: lag without progress for so long ends the worker; more than the 15 s in which a store is found away.
         metrics_port: of `/metrics`, `/healthz` and `/readyz`: a number, `auto` (a free one) or `off`; under
             `throughbeat up` the first worker's, the others take the next ones.
@@ -81,6 +88,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Path = Path(".throughbeat")
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=64)] = ""
     embeat_mlp_checkpoint: str = ""
+    track2vec_checkpoint: str = ""
+    vectors: str = ""
     replication: Count = 1
     partitions: Annotated[int, Meta(ge=0, le=10_000)] = 0
     reply_topics: str = "recommendation.replies"
@@ -95,6 +104,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     requests_waiting: Count = 512
     retry_s: Seconds = 30.0
     optimise_above: Count = 50_000
+    worker_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=200)] = ""
     watchdog_s: Seconds = 60.0
     metrics_port: Literal["auto", "off"] | Port = "auto"
     metrics_host: str = "127.0.0.1"
@@ -111,6 +121,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise ValueError(f"expected host:port[,host:port]; a user is {variable('kafka_username')}")
         _require_url(self.redis_url, "redis_password", ("redis", "rediss", "unix"))
         _require_url(self.qdrant_url or "http://none", "qdrant_api_key", ("http", "https"))
+        parse_vectors(self.vectors)
         if not _CHANNELS.fullmatch(self.channels):
             raise ValueError("expected NAME=off, NAME=TRACKS or NAME=TRACKS/MS, comma-separated")
         if not all(_TOPIC_BEGINNING.fullmatch(one) for one in self.reply_beginnings):
@@ -120,6 +131,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def reply_beginnings(self) -> tuple[str, ...]:
         """`reply_topics` one by one."""
         return tuple(one.strip() for one in self.reply_topics.split(","))
+
+    @property
+    def declared_vectors(self) -> tuple[DeclaredVector, ...]:
+        """`vectors` one by one."""
+        return parse_vectors(self.vectors)
 
     def __repr__(self) -> str:
         """The settings without their secrets."""

@@ -35,7 +35,10 @@ from topics.records import RecommendationRequest
 from topics.specs import CATALOG_TRACKS
 
 # Two processes by what they own: ingest does not take the answers' time.
-WORKERS: Mapping[str, str] = {"index": "catalogue,recommendations", "listening": "listening"}
+WORKERS: Mapping[str, str] = {
+    "index": "catalogue,cooccurrence,recommendations",
+    "listening": "listening,collaborative",
+}
 SEARCHABLE_WITHIN_S = 600.0
 ANSWER_WITHIN_S = 60.0
 POLL_S = 0.1
@@ -183,7 +186,11 @@ def worker_child(settings: Settings, name: str, metrics: str | None = None) -> C
         name=f"worker-{name}",
         argv=command,
         log_path=settings.data_dir / "logs" / f"worker-{name}.log",
-        env={**environment_of(settings), variable("metrics_port"): metrics.rpartition(":")[2] if metrics else "off"},
+        env={
+            **environment_of(settings),
+            variable("metrics_port"): metrics.rpartition(":")[2] if metrics else "off",
+            variable("worker_name"): name,
+        },
         prepare=prepare,
         probe=ready_file.exists,
         after=("kafka", "redis"),

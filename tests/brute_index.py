@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
 
 from recall.index.protocol import NO_FILTER, Hit, TrackFilter
 from recall.query import first_day
-from recall.titles import title_key
-from recall.tracks import CataloguedTrack, IndexedTrack, Vector
+from recall.tracks import LEARNED, CataloguedTrack, IndexedTrack, Vector
 
 
 def matches(track: CataloguedTrack, where: TrackFilter) -> bool:
@@ -20,7 +20,6 @@ def matches(track: CataloguedTrack, where: TrackFilter) -> bool:
             not where.artists_any or bool(set(where.artists_any) & set(track.artist_ids)),
             not set(where.artists_none) & set(track.artist_ids),
             track.track_id not in where.tracks_none,
-            where.title_key is None or title_key(track.title) == where.title_key,
             where.released_from is None or (released is not None and released >= where.released_from),
             where.released_to is None or (released is not None and released <= where.released_to),
             *(values[r.feature] is not None and r.low <= values[r.feature] <= r.high for r in where.features),
@@ -41,7 +40,15 @@ class BruteIndex:
             old = self.stored.get(one.track.track_id)
             stamp = one.track.updated_at_ms
             if old is None or stamp == 0 or stamp >= old.track.updated_at_ms:
-                self.stored[one.track.track_id] = one
+                learned = {name: v for name, v in old.vectors.items() if name in LEARNED} if old else {}
+                self.stored[one.track.track_id] = IndexedTrack(one.track, {**learned, **one.vectors})
+
+    async def update_vectors(self, name: str, vectors: Mapping[str, Vector]) -> set[str]:
+        known = self.stored.keys() & vectors.keys()
+        for track_id in known:
+            old = self.stored[track_id]
+            self.stored[track_id] = IndexedTrack(old.track, {**old.vectors, name: vectors[track_id]})
+        return known
 
     async def withdraw(self, track_ids: Sequence[str]) -> None:
         for track_id in track_ids:
@@ -54,10 +61,21 @@ class BruteIndex:
 
     async def vectors(self, track_ids: Sequence[str], *, using: str = "acoustic") -> dict[str, Vector]:
         self.calls.append("vectors")
-        return {i: self.stored[i].vectors[using] for i in track_ids if i in self.stored and self.stored[i].vectors}
+        known = {i: self.stored[i].vectors for i in track_ids if i in self.stored}
+        return {i: vectors[using] for i, vectors in known.items() if using in vectors}
+
+    async def sample(self, rng: random.Random, *, using: str = "acoustic") -> Vector | None:
+        vectors = [one.vectors[using] for one in self.stored.values() if using in one.vectors]
+        return rng.choice(vectors) if vectors else None
 
     async def nearest(
-        self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = "acoustic"
+        self,
+        vector: Vector,
+        limit: int,
+        where: TrackFilter = NO_FILTER,
+        *,
+        using: str = "acoustic",
+        exact: bool = False,
     ) -> list[Hit]:
         self.calls.append("nearest")
         hits = [

@@ -7,9 +7,10 @@ about a millisecond, and the event loop runs between them.
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from qdrant_edge import (
     EdgeShard,
     OrderBy,
     Point,
+    PointVectors,
     Query,
     QueryRequest,
     ScrollRequest,
@@ -28,12 +30,16 @@ from qdrant_edge import (
 
 from recall.errors import IndexUnavailable
 from recall.index.filters import edge_filter
+from recall.index.growth import LAST, Written, catch_up
 from recall.index.kept import Kept
 from recall.index.optimise import optimise_copy
 from recall.index.points import (
+    DRAWN_AT_ONCE,
     Version,
     batched,
+    check_named,
     check_vectors,
+    drawn_point,
     floats,
     latest_versions,
     payload_of,
@@ -44,13 +50,15 @@ from recall.index.points import (
 )
 from recall.index.protocol import NO_FILTER, Hit, TrackFilter
 from recall.index.schema import ADDED_AT, DOC, POPULARITY, SEARCH_BREADTH, UPDATED_AT
-from recall.index.shards import ShardHome, open_shard, shard_config
+from recall.index.shards import ShardHome, load_shard, open_shard
 from recall.index.ties import nearest_in_order
-from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
+from recall.tracks import ACOUSTIC, LEARNED, CataloguedTrack, IndexedTrack, Vector
 
 # Points written, or read, in one call: one to four milliseconds.
 _WRITTEN_AT_ONCE = 64
 _READ_AT_ONCE = 256
+# Tracks kept with all their vectors: those that lists start from. However long the vectors, some 20 kB each at most.
+_STARTS_MAX = 4_000
 
 _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
@@ -64,12 +72,15 @@ class EdgeIndex:
         self._home = home
         self._shard = shard
         self._dimensions = dict(dimensions)
+        self._learned = sorted(LEARNED & dimensions.keys())
         self._writing = asyncio.Lock()
-        # Writes since the shard was copied to be optimised; `None` while no copy is.
-        self._since_copy: list[UpdateOperation] | None = None
+        info = shard.info()
+        noted = home.outside()
+        self._written = Written(max(0, info.points_count - info.indexed_vectors_count) if noted is None else noted)
         self._unflushed = False
         # Queries ask for ids, and most of their tracks are here. Nobody else writes.
         self._kept = Kept()
+        self._kept_whole = Kept(_STARTS_MAX)
 
     @classmethod
     def open(cls, path: Path, *, dimensions: Mapping[str, int]) -> EdgeIndex:
@@ -100,21 +111,46 @@ class EdgeIndex:
 
     def _write(self, versions: dict[int, Version]) -> None:
         """Store those that are not older than what is stored; between the look and the write nothing else runs."""
-        stored = self._shard_call(lambda ids: self._shard.retrieve(ids, [UPDATED_AT], False), _texts(versions))
+        stored = self._shard_call(lambda ids: self._shard.retrieve(ids, [UPDATED_AT], self._learned), _texts(versions))
+        learned: dict[int, Any] = {}
         for record in stored:
-            version = versions[_number(record.id)]
+            number = _number(record.id)
+            version = versions[number]
             if not version.forced and (record.payload or {}).get(UPDATED_AT, 0) > version.stamp:
-                del versions[_number(record.id)]
+                del versions[number]
+            else:
+                learned[number] = record.vector or {}
         if versions:
-            points = [_point(number, version.stored) for number, version in versions.items()]
+            points = [_point(number, one.stored, learned.get(number, {})) for number, one in versions.items()]
             self._update(UpdateOperation.upsert_points(points), versions)
 
-    def _update(self, operation: UpdateOperation, points: Iterable[int]) -> None:
-        self._kept.forget(points)
+    async def update_vectors(self, name: str, vectors: Mapping[str, Vector]) -> set[str]:
+        """Give tracks their vectors of one name, by track id; the ids of those that are indexed."""
+        check_named(name, list(vectors.items()), self._dimensions)
+        written: set[str] = set()
+        for chunk in batched(vectors, _WRITTEN_AT_ONCE):
+            async with self._writing:
+                written |= self._write_vectors(name, {point_number(one): one for one in chunk}, vectors)
+            await asyncio.sleep(0)
+        return written
+
+    def _write_vectors(self, name: str, tracks: dict[int, str], vectors: Mapping[str, Vector]) -> set[str]:
+        """Write those that are stored; of one that is not, the engine would make an error half-way."""
+        stored = self._shard_call(lambda ids: self._shard.retrieve(ids, False, False), _texts(tracks))
+        found = [_number(record.id) for record in stored]
+        if found:
+            points = [PointVectors(point_text(n), {name: floats(vectors[tracks[n]])}) for n in found]
+            self._update(UpdateOperation.update_vectors(points), found, only=name)
+        return {tracks[number] for number in found}
+
+    def _update(self, operation: UpdateOperation, points: Iterable[int], *, only: str | None = None) -> None:
+        """Write to the shard, and forget what was read of it; `only` names the vector when nothing else changes."""
+        self._kept_whole.forget(points)
+        if only in (None, ACOUSTIC):
+            self._kept.forget(points)
         self._shard_call(self._shard.update, operation)
         self._unflushed = True
-        if self._since_copy is not None:
-            self._since_copy.append(operation)
+        self._written.add(points)
 
     async def withdraw(self, track_ids: Sequence[str]) -> None:
         """Forget tracks; an unknown id is no error."""
@@ -124,27 +160,31 @@ class EdgeIndex:
             await asyncio.sleep(0)
 
     async def fetch(self, track_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexedTrack]:
-        """Those of the tracks that are indexed, by id; here they always come with their vectors."""
+        """Those of the tracks that are indexed, by id; their acoustic vectors come in any case."""
         found: dict[str, IndexedTrack] = {}
         for chunk in batched(map(point_number, dict.fromkeys(track_ids)), _READ_AT_ONCE):
             if found:
                 await asyncio.sleep(0)
-            found.update((one.track.track_id, one) for one in self._read(chunk))
+            found.update((one.track.track_id, one) for one in self._read(chunk, whole=with_vectors))
         return found
 
     async def vectors(self, track_ids: Sequence[str], *, using: str = ACOUSTIC) -> dict[str, Vector]:
-        """One vector of those of the tracks that have it, by id."""
-        known = await self.fetch(track_ids)
+        """The vector of one name of those of the tracks that have it, by id."""
+        known = await self.fetch(track_ids, with_vectors=using != ACOUSTIC)
         return {track_id: one.vectors[using] for track_id, one in known.items() if using in one.vectors}
 
-    def _read(self, points: Sequence[int]) -> list[IndexedTrack]:
-        """What the shard holds of these points, in their order; those that it does not hold are left out."""
-        kept = self._kept.tracks(points)
+    def _read(self, points: Sequence[int], *, whole: bool = False) -> list[IndexedTrack]:
+        """What the shard holds of these points, in their order; those that it does not hold are left out.
+
+        `whole` brings all vectors; without, only the acoustic one comes, which is what most tracks are read for.
+        """
+        room, names = (self._kept_whole, True) if whole else (self._kept, [ACOUSTIC])
+        kept = room.tracks(points)
         missing = [number for number in points if number not in kept]
         if missing:
-            records = self._shard_call(lambda ids: self._shard.retrieve(ids, [DOC], True), _texts(missing))
+            records = self._shard_call(lambda ids: self._shard.retrieve(ids, [DOC], names), _texts(missing))
             read = {_number(one.id): IndexedTrack(track_of(one.payload), _vectors(one.vector)) for one in records}
-            self._kept.keep(read)
+            room.keep(read)
             kept |= read
         return [kept[number] for number in points if number in kept]
 
@@ -168,6 +208,14 @@ class EdgeIndex:
             return [Hit(one.track, score) for one, score in zip(tracks, scores.values(), strict=True)]
 
         return await nearest_in_order(search, limit)
+
+    async def sample(self, rng: random.Random, *, using: str = ACOUSTIC) -> Vector | None:
+        """The vector of one name of a track drawn at random; `None` when no track near the drawn place has it."""
+        place = point_text(drawn_point(rng))
+        request = ScrollRequest(offset=place, limit=DRAWN_AT_ONCE, with_payload=False, with_vector=[using])
+        records, _ = self._shard_call(self._shard.scroll, request)
+        vectors = (_vectors(record.vector) for record in records)
+        return next((found[using] for found in vectors if using in found), None)
 
     async def most_popular(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, the most popular first; unknown popularity counts as 0."""
@@ -193,16 +241,25 @@ class EdgeIndex:
     async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, in no stated order."""
         found: list[CataloguedTrack] = []
+        if limit > 0:
+            async for page in self.pages(where, min(limit, _READ_AT_ONCE)):
+                found += page
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+    async def pages(
+        self, where: TrackFilter = NO_FILTER, size: int = _READ_AT_ONCE
+    ) -> AsyncIterator[list[CataloguedTrack]]:
+        """All tracks that match, so many at a time, in no stated order; one that is written meanwhile may be missed."""
         condition, after = edge_filter(where), None
-        while len(found) < limit:
-            page = min(limit - len(found), _READ_AT_ONCE)
-            request = ScrollRequest(offset=after, limit=page, filter=condition, with_payload=[DOC], with_vector=False)
+        while True:
+            request = ScrollRequest(offset=after, limit=size, filter=condition, with_payload=[DOC], with_vector=False)
             records, after = self._shard_call(self._shard.scroll, request)
-            found.extend(track_of(record.payload) for record in records)
+            yield [track_of(record.payload) for record in records]
             if after is None:
-                break
+                return
             await asyncio.sleep(0)
-        return found
 
     async def count(self) -> int:
         """How many tracks are indexed."""
@@ -214,13 +271,13 @@ class EdgeIndex:
         async with self._writing:
             if self._unflushed:
                 self._shard_call(lambda _: self._shard.flush(), None)
+                self._home.note_outside(self.unoptimised)
                 self._unflushed = False
 
     @property
     def unoptimised(self) -> int:
-        """Tracks with a vector that is in no search graph, so that each is compared with."""
-        info = self._shard_call(lambda _: self._shard.info(), None)
-        return max(0, int(info.points_count) - int(info.indexed_vectors_count))
+        """Tracks that are in no search graph as they are now, so that each search compares with every one."""
+        return self._written.outside
 
     async def optimise(self) -> None:
         """Build the search graph anew, on a copy and in a child process: reads go on, writes are held for the copying.
@@ -234,14 +291,13 @@ class EdgeIndex:
         copy = self._home.unused()
         try:
             await self._copy_to(copy)
-            await optimise_copy(copy, self._dimensions)
-            optimised = EdgeShard.load(str(copy), shard_config(self._dimensions))
-            await self._catch_up(optimised)
+            await optimise_copy(copy)
+            optimised = self._shard_call(load_shard, copy)
             await self._take(optimised, copy)
         except OSError as error:
             raise IndexUnavailable(f"the index was not optimised: {error}") from error
         finally:
-            self._since_copy = None
+            self._written.given_up()
             await asyncio.to_thread(self._home.sweep)
 
     async def _copy_to(self, copy: Path) -> None:
@@ -251,27 +307,30 @@ class EdgeIndex:
         async with self._writing:
             self._shard_call(lambda _: self._shard.flush(), None)
             await asyncio.to_thread(shutil.copytree, current, copy)
-            self._since_copy = []
-
-    async def _catch_up(self, optimised: EdgeShard) -> None:
-        """Write to the copy what was written since, until little is left."""
-        while self._since_copy and len(self._since_copy) > 1:
-            self._shard_call(optimised.update, self._since_copy.pop(0))
-            await asyncio.sleep(0)
+            self._written.copied()
 
     async def _take(self, optimised: EdgeShard, copy: Path) -> None:
-        async with self._writing:
-            for operation in self._since_copy or ():
-                self._shard_call(optimised.update, operation)
-            self._shard_call(lambda _: optimised.flush(), None)
-            self._home.point_to(copy)
-            former, self._shard = self._shard, optimised
-        former.close()
+        """Bring the copy up to date, and let it serve; for the last of it, writers wait."""
+        try:
+            await catch_up(self._written, self._shard, optimised, until=LAST)
+            async with self._writing:
+                await catch_up(self._written, self._shard, optimised, until=0)
+                optimised.flush()
+                self._home.point_to(copy)
+                former, self._shard = self._shard, optimised
+                self._written.taken_over()
+                self._home.note_outside(self.unoptimised)
+            former.close()
+        except OSError:
+            raise
+        except Exception as error:  # the engine raises nothing narrower
+            raise IndexUnavailable(f"the index was not optimised: {error}") from error
 
     async def close(self) -> None:
         """Flush, and let another process own the index."""
         async with self._writing:
             self._shard.close()
+            self._home.note_outside(self.unoptimised)
             self._home.release()
 
     def _shard_call(self, call: Callable[[_Asked], _Answer], asked: _Asked) -> _Answer:
@@ -291,8 +350,9 @@ def _texts(points: Iterable[int]) -> list[int | uuid.UUID | str]:
     return [point_text(number) for number in points]
 
 
-def _point(number: int, one: IndexedTrack) -> Point:
-    vectors: dict[str, Any] = {name: floats(vector) for name, vector in one.vectors.items()}
+def _point(number: int, one: IndexedTrack, learned: Mapping[str, Any]) -> Point:
+    """The point of a track, which keeps what was learned of it."""
+    vectors: dict[str, Any] = {**learned, **{name: floats(vector) for name, vector in one.vectors.items()}}
     return Point(point_text(number), vectors, payload_of(one.track))
 
 

@@ -21,7 +21,8 @@ class Kept:
     Right only where every write of the index passes through `forget`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tracks_max: int = TRACKS_MAX) -> None:
+        self._tracks_max = tracks_max
         self._tracks: dict[int, IndexedTrack] = {}
         self._orders: dict[Order, Sequence[CataloguedTrack]] = {}
 
@@ -32,7 +33,7 @@ class Kept:
     def keep(self, read: Mapping[int, IndexedTrack]) -> None:
         """Keep what was read."""
         self._tracks.update(read)
-        while len(self._tracks) > TRACKS_MAX:
+        while len(self._tracks) > self._tracks_max:
             del self._tracks[next(iter(self._tracks))]
 
     def order(self, asked: Order) -> Sequence[CataloguedTrack] | None:

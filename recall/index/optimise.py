@@ -1,6 +1,6 @@
 """Builds the search graph of a shard that nobody else has open, in a process of its own.
 
-    python -m recall.index.optimise SHARD VECTOR=LENGTH [VECTOR=LENGTH ...]
+    python -m recall.index.optimise SHARD
 
 The engine holds the interpreter's lock for as long as it builds, tens of seconds for a hundred thousand tracks, so the
 worker has it done to a copy, and goes on answering.
@@ -13,28 +13,22 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-from qdrant_edge import EdgeShard
-
 from recall.errors import IndexUnavailable
-from recall.index.shards import shard_config
+from recall.index.shards import load_shard
 
-# Answers come first.
-NICENESS = 10
 _PR_SET_PDEATHSIG = 1
 
 
-async def optimise_copy(shard: Path, dimensions: Mapping[str, int]) -> None:
+async def optimise_copy(shard: Path) -> None:
     """Optimise the shard in a child process, and wait for it; the child does not outlive this process.
 
     Raises:
         IndexUnavailable: the child failed; the copy is worth nothing.
     """
-    vectors = [f"{name}={size}" for name, size in dimensions.items()]
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__, str(shard), *vectors, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", __name__, str(shard), stderr=asyncio.subprocess.PIPE
     )
     try:
         _, told = await child.communicate()
@@ -47,9 +41,9 @@ async def optimise_copy(shard: Path, dimensions: Mapping[str, int]) -> None:
         raise IndexUnavailable(f"the index was not optimised, exit code {child.returncode}: {last[0]}")
 
 
-def optimise(shard: Path, dimensions: Mapping[str, int]) -> None:
+def optimise(shard: Path) -> None:
     """Build the graph of a shard that nobody else has open, and force it to disk."""
-    opened = EdgeShard.load(str(shard), shard_config(dimensions))
+    opened = load_shard(shard)
     opened.optimize()
     opened.flush()
     opened.close()
@@ -63,12 +57,20 @@ def _die_with(parent: int) -> None:
             raise SystemExit("the worker has ended")
 
 
+def _step_back() -> None:
+    """Take only the processor time that nobody else wants: answers come first."""
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
+
+
 def main(arguments: list[str]) -> None:
     """What the child does."""
     _die_with(os.getppid())
-    os.nice(NICENESS)
-    shard, *vectors = arguments
-    optimise(Path(shard), {name: int(size) for name, _, size in (one.partition("=") for one in vectors)})
+    _step_back()
+    (shard,) = arguments
+    optimise(Path(shard))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,7 +44,6 @@ class TrackFilter:
     artists_any: tuple[str, ...] = ()
     artists_none: tuple[str, ...] = ()
     tracks_none: tuple[str, ...] = ()
-    title_key: str | None = None
     released_from: int | None = None
     released_to: int | None = None
     features: tuple[FeatureRange, ...] = ()
@@ -69,8 +69,16 @@ class TrackIndex(Protocol):
     async def upsert(self, tracks: Sequence[IndexedTrack]) -> None:
         """Make tracks searchable before it returns; an older `updated_at_ms` never overwrites a newer one.
 
-        A stored track whose new version has no vector loses its vector. Within one call, the last of a track wins
+        A stored track loses the vectors that its new version does not have, except learned ones
+        (`recall.tracks.LEARNED`), which stay until they are given anew. Within one call, the last of a track wins
         unless it is older.
+        """
+
+    async def update_vectors(self, name: str, vectors: Mapping[str, Vector]) -> set[str]:
+        """Give tracks their vectors of one name, by track id; all else of them stays as it is.
+
+        Returns:
+            The ids of the tracks that are indexed, and so have their vectors; the others are passed over.
         """
 
     async def withdraw(self, track_ids: Sequence[str]) -> None:
@@ -80,12 +88,24 @@ class TrackIndex(Protocol):
         """Those of the tracks that are indexed, by id."""
 
     async def vectors(self, track_ids: Sequence[str], *, using: str = "acoustic") -> dict[str, Vector]:
-        """One vector of those of the tracks that have it, by id: cheaper than `fetch` where nothing else is wanted."""
+        """The vector of one name of those of the tracks that have it, by id: cheaper than `fetch` of all of them."""
 
     async def nearest(
-        self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = "acoustic"
+        self,
+        vector: Vector,
+        limit: int,
+        where: TrackFilter = NO_FILTER,
+        *,
+        using: str = "acoustic",
+        exact: bool = False,
     ) -> list[Hit]:
-        """At most `limit` tracks that match, nearest first, ties by track id."""
+        """At most `limit` tracks that match and have such a vector, nearest first, ties by track id.
+
+        `exact` compares with every one, at a cost: it is for measuring what the search graph misses.
+        """
+
+    async def sample(self, rng: random.Random, *, using: str = "acoustic") -> Vector | None:
+        """The vector of one name of a track drawn at random; `None` when no track near the drawn place has it."""
 
     async def most_popular(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, the most popular first; unknown popularity counts as 0."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import ssl
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,17 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from recall.errors import IndexUnavailable
 from recall.index.filters import server_filter
+from recall.index.operations import replacements, upserts
 from recall.index.points import (
-    Version,
+    DRAWN_AT_ONCE,
+    batched,
+    check_named,
     check_vectors,
+    drawn_point,
     floats,
     latest_versions,
-    payload_of,
     point_id,
+    point_text,
     query_vector,
     track_of,
 )
@@ -39,7 +44,7 @@ from recall.index.schema import (
     UPDATED_AT,
 )
 from recall.index.ties import nearest_in_order
-from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
+from recall.tracks import ACOUSTIC, LEARNED, CataloguedTrack, IndexedTrack, Vector
 
 # Points written, or read, in one request.
 _WRITTEN_AT_ONCE = 256
@@ -109,6 +114,7 @@ class ServerIndex:
         self._client = client
         self._collection = collection
         self._dimensions = dict(dimensions)
+        self._own = sorted(dimensions.keys() - LEARNED)
 
     @classmethod
     async def connect(cls, server: Server, collection: str, *, dimensions: Mapping[str, int]) -> ServerIndex:
@@ -140,27 +146,51 @@ class ServerIndex:
                 # Another worker may have been first.
                 if not await _answer(self._client.collection_exists(self._collection)):
                     raise
-        await self._check_vectors()
+        await self._fit_vectors()
         for field, schema in _FIELDS.items():
             await _answer(self._client.create_payload_index(self._collection, field, schema))
 
-    async def _check_vectors(self) -> None:
+    async def _fit_vectors(self) -> None:
+        """Add the vectors that an older release of the project did not have."""
         info = await _answer(self._client.get_collection(self._collection))
         stored: Any = info.config.params.vectors
         sizes = {name: params.size for name, params in stored.items()} if isinstance(stored, dict) else {}
-        if sizes != self._dimensions:
-            raise IndexUnavailable(f"expected vectors {self._dimensions} in {self._collection}, got {sizes}")
+        expected = self._dimensions
+        if any(sizes.get(name, size) != size for name, size in expected.items()):
+            raise IndexUnavailable(f"expected vectors {expected} in {self._collection}, got {sizes}")
+        for name in expected.keys() - sizes.keys():
+            config = models.DenseVectorConfig(size=expected[name], distance=models.Distance.DOT)
+            wanted = models.DenseVectorNameConfig(dense=config)
+            await _answer(self._client.create_vector_name(self._collection, name, wanted))
 
     async def upsert(self, tracks: Sequence[IndexedTrack]) -> None:
         """Make tracks searchable before it returns; an older `updated_at_ms` never overwrites a newer one."""
         check_vectors(tracks, self._dimensions)
-        versions = latest_versions(tracks)
-        for at in range(0, len(versions), _WRITTEN_AT_ONCE):
-            await _answer(
-                self._client.batch_update_points(
-                    self._collection, _upserts(versions[at : at + _WRITTEN_AT_ONCE]), wait=True
-                )
-            )
+        for chunk in batched(latest_versions(tracks), _WRITTEN_AT_ONCE):
+            stored = await self._stored([one.stored.track.track_id for one in chunk])
+            operations = [
+                *upserts(one for one in chunk if one.stored.track.track_id not in stored),
+                *replacements((one for one in chunk if one.stored.track.track_id in stored), self._own),
+            ]
+            await _answer(self._client.batch_update_points(self._collection, operations, wait=True))
+
+    async def _stored(self, track_ids: Iterable[str]) -> set[str]:
+        """Those of the tracks that are indexed."""
+        by_point = {point_id(track_id): track_id for track_id in track_ids}
+        records = await _answer(self._client.retrieve(self._collection, list(by_point), False, False))
+        return {by_point[str(record.id)] for record in records}
+
+    async def update_vectors(self, name: str, vectors: Mapping[str, Vector]) -> set[str]:
+        """Give tracks their vectors of one name, by track id; the ids of those that are indexed."""
+        check_named(name, list(vectors.items()), self._dimensions)
+        written: set[str] = set()
+        for chunk in batched(vectors, _WRITTEN_AT_ONCE):
+            stored = await self._stored(chunk)
+            points = [models.PointVectors(id=point_id(one), vector={name: floats(vectors[one])}) for one in stored]
+            if points:
+                await _answer(self._client.update_vectors(self._collection, points, wait=True))
+            written |= stored
+        return written
 
     async def withdraw(self, track_ids: Sequence[str]) -> None:
         """Forget tracks; an unknown id is no error."""
@@ -180,7 +210,7 @@ class ServerIndex:
         return {track_id: found[track_id] for track_id in wanted if track_id in found}
 
     async def vectors(self, track_ids: Sequence[str], *, using: str = ACOUSTIC) -> dict[str, Vector]:
-        """One vector of those of the tracks that have it, by id."""
+        """The vector of one name of those of the tracks that have it, by id."""
         by_point = {point_id(track_id): track_id for track_id in track_ids}
         if not by_point:
             return {}
@@ -189,11 +219,17 @@ class ServerIndex:
         return {track_id: vectors[using] for track_id, vectors in stored if using in vectors}
 
     async def nearest(
-        self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = ACOUSTIC
+        self,
+        vector: Vector,
+        limit: int,
+        where: TrackFilter = NO_FILTER,
+        *,
+        using: str = ACOUSTIC,
+        exact: bool = False,
     ) -> list[Hit]:
         """At most `limit` tracks that match, nearest first, ties by track id."""
         query, condition = query_vector(vector, using, self._dimensions), server_filter(where)
-        params = models.SearchParams(hnsw_ef=SEARCH_BREADTH)
+        params = models.SearchParams(hnsw_ef=SEARCH_BREADTH, exact=exact)
 
         async def search(wanted: int) -> list[Hit]:
             found = await _answer(
@@ -210,6 +246,17 @@ class ServerIndex:
             return [Hit(track_of(point.payload), point.score) for point in found.points]
 
         return await nearest_in_order(search, limit)
+
+    async def sample(self, rng: random.Random, *, using: str = ACOUSTIC) -> Vector | None:
+        """The vector of one name of a track drawn at random; `None` when no track near the drawn place has it."""
+        place = point_text(drawn_point(rng))
+        records, _ = await _answer(
+            self._client.scroll(
+                self._collection, limit=DRAWN_AT_ONCE, offset=place, with_payload=False, with_vectors=[using]
+            )
+        )
+        vectors = (_vectors(record.vector) for record in records)
+        return next((found[using] for found in vectors if using in found), None)
 
     async def most_popular(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, the most popular first; unknown popularity counts as 0."""
@@ -278,28 +325,5 @@ def _reason(error: Exception) -> str:
     return f"Qdrant did not answer: {type(error).__name__}: {error}"
 
 
-def _point(one: IndexedTrack) -> models.PointStruct:
-    vectors: dict[str, Any] = {name: floats(vector) for name, vector in one.vectors.items()}
-    return models.PointStruct(id=point_id(one.track.track_id), vector=vectors, payload=payload_of(one.track))
-
-
 def _vectors(stored: Any) -> dict[str, Vector]:
     return {name: np.asarray(numbers, dtype=np.float32) for name, numbers in (stored or {}).items()}
-
-
-def _upserts(versions: Iterable[Version]) -> list[models.UpdateOperation]:
-    """One operation for all that share a stamp: the server compares, so that two workers cannot undo each other."""
-    groups: dict[int | None, list[models.PointStruct]] = {}
-    for version in versions:
-        groups.setdefault(None if version.forced else version.stamp, []).append(_point(version.stored))
-    return [
-        models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=_not_newer_than(stamp)))
-        for stamp, points in groups.items()
-    ]
-
-
-def _not_newer_than(stamp: int | None) -> models.Filter | None:
-    """What may be overwritten: points without a newer stamp; any, by a version that always applies."""
-    if stamp is None:
-        return None
-    return models.Filter(must_not=[models.FieldCondition(key=UPDATED_AT, range=models.Range(gt=stamp))])

@@ -3,11 +3,13 @@
 <root>/owner      locked by the process that has the index open; the lock dies with it
 <root>/current    the name of the shard in use; replaced by a rename, so it is always one or the other
 <root>/shard-7/   what `current` names; any other shard is what a crash left, and goes on the next opening
+<root>/outside    how many points were outside the search graph when that was last written down
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -121,6 +123,15 @@ class ShardHome:
         finally:
             os.close(descriptor)
 
+    def outside(self) -> int | None:
+        """What `note_outside` was told last."""
+        note = self._root / "outside"
+        return int(note.read_text() or 0) if note.exists() else None
+
+    def note_outside(self, points: int) -> None:
+        """Remember roughly how many points are outside the search graph; nothing breaks when a crash loses it."""
+        (self._root / "outside").write_text(str(points))
+
     def sweep(self) -> None:
         """Delete every shard that is not in use."""
         for path in self._root.glob("shard-*"):
@@ -136,13 +147,14 @@ def open_shard(home: ShardHome, dimensions: Mapping[str, int]) -> EdgeShard:
     """The shard in use, or a new one, with all its indexes; what crashes left is deleted.
 
     Raises:
-        IndexUnavailable: what is stored does not open, or has other vectors than these.
+        IndexUnavailable: what is stored does not open, or has vectors of these names and other dimensions.
     """
     home.sweep()
     current = home.current()
     try:
         if current is not None:
-            shard = EdgeShard.load(str(current), shard_config(dimensions))
+            _fit_vectors(current, dimensions)
+            shard = load_shard(current)
             create_field_indexes(shard)
         else:
             current = home.unused()
@@ -151,6 +163,32 @@ def open_shard(home: ShardHome, dimensions: Mapping[str, int]) -> EdgeShard:
             create_field_indexes(shard)
             shard.flush()
             home.point_to(current)
+    except IndexUnavailable:
+        raise
     except Exception as error:  # the engine raises nothing narrower
         raise IndexUnavailable(f"expected a shard with vectors {dict(dimensions)} in {current}: {error}") from error
     return shard
+
+
+def _fit_vectors(path: Path, dimensions: Mapping[str, int]) -> None:
+    """Add the vectors that an older release of the project did not have; a crash leaves it to the next opening."""
+    stored = stored_dimensions(path)
+    if any(stored.get(name, size) != size for name, size in dimensions.items()):
+        raise IndexUnavailable(f"expected vectors {dict(dimensions)} in {path}, got {stored}: use another directory")
+    if missing := dimensions.keys() - stored.keys():
+        shard = EdgeShard.load(str(path), shard_config(stored))
+        for name in sorted(missing):
+            shard.update(UpdateOperation.create_dense_vector(name, dimensions[name], Distance.Dot))
+        shard.flush()
+        shard.close()
+
+
+def load_shard(path: Path) -> EdgeShard:
+    """A shard that nobody else has open, with the vectors that it has; raises whatever the engine does."""
+    return EdgeShard.load(str(path), shard_config(stored_dimensions(path)))
+
+
+def stored_dimensions(path: Path) -> dict[str, int]:
+    """Length of each named vector of a shard."""
+    config = json.loads((path / "edge_config.json").read_bytes())
+    return {name: int(params["size"]) for name, params in config["vectors"].items()}

@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from recall.brought import brought_vectors
 from recall.index.protocol import TrackFilter, TrackIndex
 from recall.query import first_day
-from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack
+from recall.tracks import ACOUSTIC, COOCCURRENCE, LEARNED, CataloguedTrack, IndexedTrack, Vector
 from streams.delivery import Received, Refusal
-from topics.records import Artist, Features, Playlist, Track
+from topics.errors import RecordRefused
+from topics.records import Artist, Playlist, Track
 
 # Tracks whose genres follow one micro-batch of artists' records.
 REFRESHED_MAX = 100_000
 # More new tracks in one micro-batch are a catalogue being loaded, and no news.
 NEWS_MAX = 32
 NEWS_DAYS = 60
+# The learned vectors of those of some tracks that have one.
+Known = Callable[[Sequence[str]], Mapping[str, Vector]]
+# By the identity of the record that brought them: several records of one track may be in a batch.
+Brought = dict[int, Mapping[str, Vector]]
+
+
+def nothing(track_ids: Sequence[str]) -> Mapping[str, Vector]:
+    """Nobody learns here."""
+    return {}
 
 
 class Embedder(Protocol):
-    """Turns audio features into vectors."""
+    """Turns tracks into vectors; it takes what it needs of each."""
 
-    def can_embed(self, features: Features) -> bool:
+    def can_embed(self, track: CataloguedTrack) -> bool:
         """Whether enough is known."""
 
-    def embed(self, features: Sequence[Features]) -> NDArray[np.float32]:
+    def embed(self, tracks: Sequence[CataloguedTrack]) -> NDArray[np.float32]:
         """(B, 64) float32, each row of L2 norm 1."""
 
 
@@ -53,10 +65,39 @@ class CatalogueStore(Protocol):
         """Forget them."""
 
 
+class Texts(Protocol):
+    """Titles and names, as the index of tracks is written; every method may be repeated."""
+
+    async def put(self, tracks: Sequence[IndexedTrack]) -> None:
+        """Make tracks findable; an older stamp never overwrites a newer one."""
+
+    async def put_genres(self, genres: Iterable[str]) -> None:
+        """These are genres of the catalogue."""
+
+    async def withdraw(self, track_ids: Sequence[str]) -> None:
+        """Forget tracks."""
+
+
 class CatalogueEffects:
     """Applies catalogue records to the index and the store; applying a record again changes nothing."""
 
-    def __init__(self, index: TrackIndex, store: CatalogueStore, embedder: Embedder) -> None:
+    def __init__(
+        self,
+        index: TrackIndex,
+        store: CatalogueStore,
+        embedder: Embedder,
+        declared: Mapping[str, int] = MappingProxyType({}),
+        texts: Texts | None = None,
+        known: Known = nothing,
+    ) -> None:
+        """Writes to `index` and `store`; `declared` are the vectors that tracks may bring, with their lengths.
+
+        `texts` is the index of titles that goes with `index`; `None` where there is none of our own. `known` tells what
+        was learned of tracks before they came: playlists may be ahead of the catalogue.
+        """
+        self._texts = texts
+        self._known = known
+        self._declared = declared
         self._index = index
         self._store = store
         self._embedder = embedder
@@ -65,13 +106,29 @@ class CatalogueEffects:
 
     async def apply_tracks(self, batch: Sequence[Received[Track]]) -> Sequence[Refusal]:
         """Embed and index, or withdraw. What two records of a batch say of one track, the later says."""
-        withdrawn, wanted = since_withdrawn(batch)
+        brought, refusals = self._brought(batch)
+        refused = {one.index for one in refusals}
+        withdrawn, wanted = since_withdrawn([one for at, one in enumerate(batch) if at not in refused])
         async with self._writing:
             if withdrawn:
                 await self._index.withdraw(sorted(withdrawn))
+                if self._texts:
+                    await self._texts.withdraw(sorted(withdrawn))
             if wanted:
-                await self._put_tracks(wanted)
-        return ()
+                await self._put_tracks(wanted, brought)
+        return refusals
+
+    def _brought(self, batch: Sequence[Received[Track]]) -> tuple[Brought, list[Refusal]]:
+        """The vectors that records bring, and the records that cannot be applied because of them."""
+        brought: Brought = {}
+        refusals: list[Refusal] = []
+        for at, one in enumerate(batch):
+            if one.record is not None and one.record.embeddings and self._declared:
+                try:
+                    brought[id(one.record)] = brought_vectors(one.record, self._declared)
+                except RecordRefused as refused:
+                    refusals.append(Refusal(at, refused))
+        return brought, refusals
 
     async def apply_artists(self, batch: Sequence[Received[Artist]]) -> Sequence[Refusal]:
         """Keep the artists, then give their genres to those of their tracks that are there already."""
@@ -90,7 +147,7 @@ class CatalogueEffects:
         await self._store.put_playlists([one.record for one in wanted if one.record is not None])
         return ()
 
-    async def _put_tracks(self, wanted: Sequence[Received[Track]]) -> None:
+    async def _put_tracks(self, wanted: Sequence[Received[Track]], brought: Brought) -> None:
         records = [(one.record, one.timestamp_ms) for one in wanted if one.record is not None]
         known = await self._index.fetch([record.track_id for record, _ in records])
         artists = await self._artists_of(record for record, _ in records)
@@ -99,14 +156,15 @@ class CatalogueEffects:
         for record, timestamp_ms in records:
             added.setdefault(record.track_id, news_at_ms(record, timestamp_ms, is_load=is_load))
         tracks = [catalogued(record, artists, added_at_ms=added[record.track_id]) for record, _ in records]
-        indexed = self._with_vectors(tracks)
-        await self._index.upsert(indexed)
+        indexed = self._with_vectors(tracks, [brought.get(id(record), {}) for record, _ in records])
+        await asyncio.gather(self._index.upsert(indexed), *([self._texts.put(indexed)] if self._texts else ()))
         # An artist whose record came meanwhile looked for tracks before these were there.
         after = await self._artists_of(record for record, _ in records)
         changed = {one.track.track_id for one in indexed if with_genres(one.track, after) is not one.track}
         # All records of a track again: of one alone, the index could not tell whether another had replaced it.
         again = [one for one in indexed if one.track.track_id in changed]
         await self._index.upsert([IndexedTrack(with_genres(one.track, after), one.vectors) for one in again])
+        await self._name_genres(after.values())
 
     async def _refresh_genres(self, artist_ids: tuple[str, ...]) -> None:
         tracks = await self._index.matching(TrackFilter(artists_any=artist_ids), REFRESHED_MAX)
@@ -115,19 +173,38 @@ class CatalogueEffects:
         artists = await self._store.artists(sorted({i for track in tracks for i in track.artist_ids}))
         changed = {t.track_id: new for t in tracks if (new := with_genres(t, artists)).genres != t.genres}
         stored = await self._index.fetch(list(changed), with_vectors=True)
-        await self._index.upsert([IndexedTrack(changed[key], one.vectors) for key, one in stored.items()])
+        await self._index.upsert([IndexedTrack(changed[key], own_vectors(one)) for key, one in stored.items()])
+        await self._name_genres(artists.values())
+
+    async def _name_genres(self, artists: Iterable[Artist]) -> None:
+        if self._texts:
+            await self._texts.put_genres(genre for artist in artists for genre in artist.genres or ())
 
     async def _artists_of(self, tracks: Iterable[Track]) -> Mapping[str, Artist]:
         ids = {artist.artist_id for track in tracks for artist in track.artists if artist.artist_id}
         return await self._store.artists(sorted(ids)) if ids else {}
 
-    def _with_vectors(self, tracks: Sequence[CataloguedTrack]) -> list[IndexedTrack]:
-        """The tracks with their acoustic vectors; those whose features are unknown without one."""
-        known = [track for track in tracks if track.features and self._embedder.can_embed(track.features)]
-        vectors = self._embedder.embed([track.features for track in known if track.features]) if known else ()
+    def _with_vectors(
+        self, tracks: Sequence[CataloguedTrack], brought: Sequence[Mapping[str, Vector]]
+    ) -> list[IndexedTrack]:
+        """The tracks with what they brought and their acoustic vectors, where enough is known of their sound."""
+        known = [track for track in tracks if self._embedder.can_embed(track)]
+        vectors = self._embedder.embed(known) if known else ()
         # By place and not by id: several records of one track may be among them.
         found = {id(track): {ACOUSTIC: vector} for track, vector in zip(known, vectors, strict=True)}
-        return [IndexedTrack(track, found.get(id(track), {})) for track in tracks]
+        learned = self._known([track.track_id for track in tracks])
+        for track in tracks:
+            if track.track_id in learned:
+                found.setdefault(id(track), {})[COOCCURRENCE] = learned[track.track_id]
+        return [
+            IndexedTrack(track, {**more, **found.get(id(track), {})})
+            for track, more in zip(tracks, brought, strict=True)
+        ]
+
+
+def own_vectors(one: IndexedTrack) -> dict[str, Vector]:
+    """The vectors that come from a track's record: whoever learns the others may be writing them just now."""
+    return {name: vector for name, vector in one.vectors.items() if name not in LEARNED}
 
 
 S = TypeVar("S", Track, Artist, Playlist)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -184,7 +185,9 @@ class RecommendationAgent:
         request = asked.request
         with timed("after"):
             late = bool(request.after) and not await self._have_counted(request.after or {}, asked.deadline_s)
-        async with self.turns.turn():
+        async with AsyncExitStack() as mine:
+            with timed("turn"):
+                await mine.enter_async_context(self.turns.turn())
             with timed("listener"):
                 person, watermark = await self.listeners.read_for_answer(request.user_id, self.event_partitions)
             now_ms = int(time.time() * 1000)
@@ -219,6 +222,7 @@ class RecommendationAgent:
             notes=settled.answer.notes,
             models=dict(self.models),
             watermark={str(partition): offset for partition, offset in sorted(settled.watermark.items())},
+            understood=settled.answer.understood,
         )
 
     async def _refuse(self, message: Any, refused: RecordRefused) -> None:

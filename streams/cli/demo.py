@@ -95,7 +95,7 @@ def sample() -> list[Track]:
     """The tracks of the sample whose sound is known."""
     from streams.catalogue import sample_tracks
     from streams.importing.tracks import open_tracks
-    from streams.training import records_of
+    from streams.labelled import records_of
     from topics.records import Track
 
     return [one for one in records_of(open_tracks(sample_tracks()), Track) if one.features]

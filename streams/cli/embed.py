@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import msgspec
 import typer
 
+from models.features import Sound
 from streams.errors import StreamError
 from topics.codec import decode
 from topics.errors import RecordRefused
-from topics.records import Features, Record
+from topics.records import Features, Milliseconds, Record
 
 if TYPE_CHECKING:
     from models.embeat_mlp import EmbeatMLP
@@ -30,7 +31,14 @@ class BadLine(StreamError):
 class _Line(Record, frozen=True, kw_only=True):
     """A line that holds its features under a name of their own, as a track does."""
 
-    features: Features | msgspec.UnsetType | None = msgspec.UNSET
+    features: _Heard | msgspec.UnsetType | None = msgspec.UNSET
+    duration_ms: Milliseconds | None = None
+
+
+class _Heard(Features, frozen=True, kw_only=True):
+    """Features as audio analyses give them, the length among them."""
+
+    duration_ms: Milliseconds | None = None
 
 
 def _readable(file: Path) -> Path:
@@ -52,6 +60,9 @@ def embed(
     ] = None,
 ) -> None:
     """Turn lines of audio features, bare or under "features", into lines of {"embedding": [64 numbers]}.
+
+    "duration_ms" may stand among the features or beside them. What is unknown may be left out, as long as enough is
+    known for the model.
 
     Empty lines are passed over. At a line that cannot be embedded it stops, with exit code 2 and the line's number,
     after the vectors of all lines before it.
@@ -80,7 +91,7 @@ def embed_lines(model: EmbeatMLP, lines: BinaryIO, out: BinaryIO) -> None:
     done = 0
     numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
     while batch := list(islice(numbered, BATCH)):
-        good, problem = _read_batch(batch)
+        good, problem = _read_batch(model, batch)
         out.writelines(msgspec.json.encode({"embedding": vector.tolist()}) + b"\n" for vector in model.embed(good))
         out.flush()
         done += len(good)
@@ -88,32 +99,31 @@ def embed_lines(model: EmbeatMLP, lines: BinaryIO, out: BinaryIO) -> None:
             raise BadLine(f"{problem} (the {done} before it were embedded)")
 
 
-def _read_batch(batch: Sequence[tuple[int, bytes]]) -> tuple[list[Features], str | None]:
-    """The features of all lines before the first bad one, and what is wrong with that one."""
-    good: list[Features] = []
+def _read_batch(model: EmbeatMLP, batch: Sequence[tuple[int, bytes]]) -> tuple[list[Sound], str | None]:
+    """The sounds of all lines before the first bad one, and what is wrong with that one."""
+    good: list[Sound] = []
     for number, line in batch:
         try:
-            good.append(read_features(line))
+            good.append(read_sound(model, line))
         except BadLine as error:
             return good, f"line {number}: {error}"
     return good, None
 
 
-def read_features(line: bytes) -> Features:
-    """The features of one line.
+def read_sound(model: EmbeatMLP, line: bytes) -> Sound:
+    """The features and the length of one line.
 
     Raises:
         BadLine: it is no JSON, breaks the contract, or lacks what the model needs.
     """
-    from models.features import missing
-
     try:
-        nested = decode(line, _Line).features
-        features = decode(line, Features) if nested is msgspec.UNSET else nested
+        whole = decode(line, _Line)
+        features = decode(line, _Heard) if whole.features is msgspec.UNSET else whole.features
     except RecordRefused as error:
         raise BadLine(str(error)) from error
-    if not isinstance(features, Features):
+    if not isinstance(features, _Heard):
         raise BadLine("expected an object of features, got null")
-    if absent := missing(features):
-        raise BadLine(f"expected {', '.join(absent)}, got none")
-    return features
+    sound = Sound(features, features.duration_ms if whole.duration_ms is None else whole.duration_ms)
+    if lacking := model.lacking(sound):
+        raise BadLine(f"expected {lacking}, got none")
+    return sound

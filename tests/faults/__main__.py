@@ -2,6 +2,7 @@
 
 python -m tests.faults                                   a quick look: the most telling faults, one run each, anew
 python -m tests.faults --all                             the campaign: every fault, all its seeds; goes on where it was
+python -m tests.faults --all --minutes 5                 a piece of it
 python -m tests.faults --fault kill-index --seeds 20     some of it
 python -m tests.faults --broken acknowledges-first --fault kill-listening      must fail
 """
@@ -13,17 +14,27 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
 
+from kafka.errors import KafkaError
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tests.faults.broken import DEFECTS, ROOT, broken_copy
-from tests.faults.faults import FAULTS, NAMED, Fault
+from tests.faults.faults import FAULTS, NAMED, Fault, Setting
 from tests.faults.results import PAGE, RESULTS, Results, page
-from tests.faults.run import Figures, run
+from tests.faults.run import Figures, Sitting, sitting
+from topics.errors import TopicError
 
 Planned = list[tuple[Fault, int]]
+# Runs on one installation; each compares all that came since its beginning. Its supervisor remembers for minutes who
+# died, and starts it after a longer pause each time.
+RUNS_AT_A_SITTING = 4
+# What a run may end with that cannot be judged.
+BROKEN_OFF = (KafkaError, OSError, RedisError, RuntimeError, TopicError)
 
 
 def main() -> int:
@@ -41,7 +52,7 @@ def main() -> int:
         TimeRemainingColumn(),
     )
     failed = 0
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar, Sittings(options) as sittings:
         task = bar.add_task("faults", total=len(planned))
         began = time.monotonic()
         for fault, seed in planned:
@@ -49,18 +60,63 @@ def main() -> int:
                 console.print(f"stopped after {options.minutes:g} minutes; the same command goes on from here")
                 break
             name = f"{fault.name} {seed}"
-            figures = _run(
-                fault, seed, options, lambda what, name=name: bar.update(task, description=f"{name}: {what}")
-            )
+            try:
+                figures = sittings.of(fault.setting).run(
+                    fault, seed, lambda what, name=name: bar.update(task, description=f"{name}: {what}")
+                )
+            except BROKEN_OFF as error:
+                failed += 1
+                console.print(f"{name}: [red]broken off[/] {type(error).__name__}: {error}", highlight=False)
+                sittings.end(keep=True)
+                continue
             bar.advance(task)
             _tell(console, figures)
-            failed += bool(figures.violations())
+            if figures.violations():
+                failed += 1
+                sittings.end(keep=not options.broken)
             if kept is not None:
                 kept.add(figures)
                 options.page.write_text(page(kept) + "\n")
     if kept is not None and planned:
         console.print(f"written: {options.page}")
     return 1 if failed else 0
+
+
+class Sittings:
+    """The installation in use: another one for another setting, after some runs, and after one that went wrong."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._broken: str | None = options.broken
+        self._opened = ExitStack()
+        self._work: Path | None = None
+        self._setting: Setting | None = None
+        self._sitting: Sitting | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def of(self, setting: Setting) -> Sitting:
+        """One that runs."""
+        if self._sitting is None or self._setting != setting or self._sitting.runs == RUNS_AT_A_SITTING:
+            self.end()
+            self._work = Path(tempfile.mkdtemp(prefix="throughbeat-faults-"))
+            product = broken_copy(self._broken, self._work / "product") if self._broken else ROOT
+            self._setting = setting
+            self._sitting = self._opened.enter_context(sitting(setting, product, self._work))
+        return self._sitting
+
+    def end(self, *, keep: bool = False) -> None:
+        """Stop it, and delete what it has written unless somebody is to look at it."""
+        self._sitting = None
+        self._opened.close()
+        if self._work is not None and keep:
+            print(f"kept for a look: {self._work}", file=sys.stderr)
+        elif self._work is not None:
+            shutil.rmtree(self._work, ignore_errors=True)
+        self._work = None
 
 
 def _options() -> argparse.Namespace:
@@ -83,18 +139,10 @@ def _planned(options: argparse.Namespace, results: Results) -> Planned:
     chosen = [NAMED[name] for name in options.fault or ()] or [one for one in FAULTS if one.quick or options.all]
     wanted = [(one, seed) for one in chosen for seed in range(1, (options.seeds or (1 if quick else one.seeds)) + 1)]
     again = quick or options.again or options.broken
-    return [(one, seed) for one, seed in wanted if again or (one.name, seed) not in results]
-
-
-def _run(fault: Fault, seed: int, options: argparse.Namespace, tell: object) -> Figures:
-    work = Path(tempfile.mkdtemp(prefix=f"throughbeat-{fault.name}-{seed}-"))
-    product = broken_copy(options.broken, work / "product") if options.broken else ROOT
-    figures = run(fault, seed, product, work, tell)  # type: ignore[arg-type]
-    if figures.violations() and not options.broken:
-        print(f"kept for a look: {work}", file=sys.stderr)
-    else:
-        shutil.rmtree(work, ignore_errors=True)
-    return figures
+    left = [(one, seed) for one, seed in wanted if again or (one.name, seed) not in results]
+    settings = list(dict.fromkeys(one.setting for one, _ in left))
+    # The faults take turns, so that it is not always the same part that dies.
+    return sorted(left, key=lambda pair: (settings.index(pair[0].setting), pair[1]))
 
 
 def _tell(console: Console, one: Figures) -> None:
@@ -103,7 +151,7 @@ def _tell(console: Console, one: Figures) -> None:
     console.print(
         f"{one.fault} {one.seed}: {verdict}  sent {one.sent} = {one.applied} applied + {one.set_aside} set aside"
         f" (+{one.set_aside_again}), progress {one.progress_s} s, zero lag {one.zero_lag_s} s, p99 {one.p99_ms} ms, "
-        f"{one.statuses}, answered again {one.answered_again}",
+        f"{one.took_s} s, {one.statuses}, answered again {one.answered_again}",
         soft_wrap=True,
         highlight=False,
     )

@@ -113,10 +113,17 @@ def _absences(changes: Sequence[Any], samples: Sequence[Sample]) -> dict[str, li
     return found
 
 
-def judge(log: Mapping[str, Sequence[Any]], replies: Sequence[Any], samples: Sequence[Sample]) -> Judgement:
-    """All answers against all requests."""
+def judge(
+    log: Mapping[str, Sequence[Any]], asked: Sequence[Any], replies: Sequence[Any], samples: Sequence[Sample]
+) -> Judgement:
+    """The answers to the requests of `asked`, by all that the log holds."""
     rules = Rules(log, samples)
-    requests = [json.loads(one.value) for one in log["recommendation.requests"] if POISON not in dict(one.headers)]
+    # `throughbeat up` asks too, and tells no time.
+    requests = [
+        {**record, "sent_at_ms": record["sent_at_ms"] or one.timestamp}
+        for one in asked
+        if POISON not in dict(one.headers) and (record := json.loads(one.value))
+    ]
     by_id: dict[str, list[tuple[float, dict[str, Any]]]] = {request["request_id"]: [] for request in requests}
     for one in replies:
         reply = json.loads(one.value)

@@ -62,10 +62,11 @@ class Draft:
 
 
 class Content:
-    """Draws records; the same seed and the same calls draw the same."""
+    """Draws records; the same seed and the same calls draw the same. `label` keeps the ids of several drivers apart."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, label: str = "") -> None:
         self._rng = random.Random(seed)
+        self._label = label
         self._number = 0
         self.tracks = [f"t{n}" for n in range(FIRST_TRACKS)]
         self._recent: deque[Draft] = deque(maxlen=200)
@@ -83,7 +84,7 @@ class Content:
         kind = self._rng.choices(list(KINDS), list(KINDS.values()))[0]
         about = {"artist_id": self._artist_id()} if kind.endswith("_artist") else {"track_id": self._track_id()}
         record = {
-            "event_id": f"e{self._next()}",
+            "event_id": f"e{self._label}{self._next()}",
             "user_id": f"u{self._rng.randrange(USERS)}",
             "kind": kind,
             "occurred_at_ms": _now_ms() + self._skew_ms(mix),
@@ -104,7 +105,7 @@ class Content:
         if what < 0.12:
             return self._maybe_poisoned(self._artist(self._artist_id(), stamp=self._stamp()), mix)
         if what < 0.20:
-            return self._playlist(f"p{self._rng.randrange(PLAYLISTS)}", stamp=self._stamp())
+            return self.playlist(mix)
         if what < 0.23:
             return Draft(*self._rng.choice([(CATALOG_ARTISTS, b"a1"), (CATALOG_PLAYLISTS, b"p1")]), None)
         if mix.grows and what < 0.33:
@@ -114,11 +115,15 @@ class Content:
             return self._track(self.tracks[-1], stamp=self._stamp())
         return self._maybe_poisoned(self._track(self._track_id(), stamp=self._stamp()), mix)
 
+    def playlist(self, mix: Mix) -> Draft:
+        """One change of a playlist."""
+        return self._maybe_poisoned(self._playlist(f"p{self._rng.randrange(PLAYLISTS)}", stamp=self._stamp()), mix)
+
     def request(self, after: dict[str, int] | None) -> RecommendationRequest:
         """One request: from taste or from seeds, some of which are not in the catalogue."""
         seeds = [Seed(track_id=self._track_id()) for _ in range(self._rng.randrange(3))]
         return RecommendationRequest(
-            request_id=f"r{self._next()}",
+            request_id=f"r{self._label}{self._next()}",
             user_id=f"u{self._rng.randrange(USERS)}",
             limit=10,
             seeds=tuple(seeds) or None,

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import redis
+from qdrant_client import QdrantClient
 from qdrant_edge import EdgeShard, ScrollRequest
 
 from topics.records import Artist, Playlist
@@ -122,9 +123,9 @@ class IndexedPoint:
     vector: list[float] | None
 
 
-def read_index(data_dir: Path) -> dict[str, IndexedPoint]:
-    """Every track of the index that nobody has open any more, by id."""
-    (home,) = (data_dir / "index").glob("tracks-*")
+def read_index(directory: Path) -> dict[str, IndexedPoint]:
+    """Every track of the index in the directory, by id; nobody may have it open."""
+    (home,) = directory.glob("tracks-*")
     shard = EdgeShard.load(str(home / (home / "current").read_text().strip()))
     found: dict[str, IndexedPoint] = {}
     offset = None
@@ -133,11 +134,30 @@ def read_index(data_dir: Path) -> dict[str, IndexedPoint]:
             records, offset = shard.scroll(
                 ScrollRequest(offset=offset, limit=1_000, with_payload=True, with_vector=True)
             )
-            for record in records:
-                payload = dict(record.payload)
-                kept = json.loads(payload.pop("doc"))
-                found[kept[0]] = IndexedPoint(kept, payload, (record.vector or {}).get("acoustic"))
+            found |= map(_point, records)
             if offset is None:
                 return found
     finally:
         shard.close()
+
+
+def read_collection(url: str) -> dict[str, IndexedPoint]:
+    """The same from a Qdrant server that holds nothing else."""
+    client = QdrantClient(url=url, check_compatibility=False)
+    try:
+        (collection,) = client.get_collections().collections
+        found: dict[str, IndexedPoint] = {}
+        offset = None
+        while True:
+            records, offset = client.scroll(collection.name, None, 1_000, None, offset, True, True)
+            found |= map(_point, records)
+            if offset is None:
+                return found
+    finally:
+        client.close()
+
+
+def _point(record: Any) -> tuple[str, IndexedPoint]:
+    payload = dict(record.payload)
+    kept = json.loads(payload.pop("doc"))
+    return kept[0], IndexedPoint(kept, payload, (record.vector or {}).get("acoustic"))

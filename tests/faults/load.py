@@ -57,13 +57,14 @@ class Load:
         asked: by request id.
     """
 
-    def __init__(self, kafka: Connection, seed: int, mix: Mix) -> None:
+    def __init__(self, kafka: Connection, seed: int, mix: Mix, label: str = "") -> None:
         self.mix = mix
         self.acknowledged: list[Acknowledged] = []
         self.refused = 0
         self.asked: dict[str, Asked] = {}
         self._client = Client(kafka)
-        self._contents = {name: Content(seed * 10 + at) for at, name in enumerate(("event", "change", "request"))}
+        names = ("event", "change", "request")
+        self._contents = {name: Content(seed * 10 + at, label) for at, name in enumerate(names)}
         for content in self._contents.values():
             content.tracks = self._contents["change"].tracks
         self._locks = {name: threading.Lock() for name in self._contents}
@@ -77,10 +78,10 @@ class Load:
         for draft in self._contents["change"].first_catalogue():
             self._post(draft)
         self._client.flush()
-        self._client.prepare()
 
     def start(self) -> None:
         """Begin; every flow goes on until `stop`."""
+        self._client.prepare()
         for thread in self._threads:
             thread.start()
 
@@ -95,12 +96,12 @@ class Load:
             time.sleep(0.05)
         self._client.close()
 
-    def burst(self, events: int, changes: int) -> None:
+    def burst(self, events: int = 0, changes: int = 0, requests: int = 0, playlists: int = 0) -> None:
         """So many more at once, so that the workers apply large batches."""
-        for _ in range(events):
-            self._event()
-        for _ in range(changes):
-            self._change()
+        changing = ((changes, self._change), (playlists, self._playlist))
+        for count, step in ((events, self._event), *changing, (requests, self._request)):
+            for _ in range(count):
+                step()
 
     def _keep(self, rate: float, step: Callable[[], None]) -> None:
         due = time.monotonic()
@@ -115,6 +116,10 @@ class Load:
     def _change(self) -> None:
         with self._locks["change"]:
             self._post(self._contents["change"].change(self.mix))
+
+    def _playlist(self) -> None:
+        with self._locks["change"]:
+            self._post(self._contents["change"].playlist(self.mix))
 
     def _request(self) -> None:
         with self._locks["request"]:

@@ -1,5 +1,7 @@
 """A stand-in for a Qdrant server: the REST calls that we use, with TLS and an API key, on the client's local mode.
 
+    python -m tests.integration.qdrant_stand_in PORT DIRECTORY      one that keeps what it is told, and can be killed
+
 No Qdrant server can be had by pip or apt, so what is tested with it is our side of the connection: address, key,
 certificate, separate processes. Where `THROUGHBEAT_TEST_QDRANT_URL` names a real one, the contract suite runs on that.
 """
@@ -9,10 +11,12 @@ from __future__ import annotations
 import json
 import re
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from qdrant_client import QdrantClient, models
@@ -32,10 +36,11 @@ COLLECTION = re.compile(r"/collections/([^/?]+)(/[a-z/]+)?(\?.*)?")
 
 
 class StandIn:
-    """Collections in memory, one call at a time."""
+    """Collections in memory, or in a directory, one call at a time."""
 
-    def __init__(self) -> None:
-        self._client = QdrantClient(":memory:")
+    def __init__(self, directory: Path | None = None) -> None:
+        kept = {"path": str(directory), "force_disable_check_same_thread": True}
+        self._client = QdrantClient(":memory:") if directory is None else QdrantClient(**kept)
         self._lock = threading.Lock()
         self._calls: dict[tuple[str, str], Callable[[str, bytes], Any]] = {
             ("GET", "/exists"): lambda name, _: {"exists": self._client.collection_exists(name)},
@@ -112,9 +117,11 @@ def _as_json(value: Any) -> Any:
 
 
 @contextmanager
-def qdrant_stand_in(certificates: Certificates | None = None, api_key: str = "") -> Iterator[str]:
+def qdrant_stand_in(
+    certificates: Certificates | None = None, api_key: str = "", port: int = 0, directory: Path | None = None
+) -> Iterator[str]:
     """Its URL; https with certificates."""
-    collections = StandIn()
+    collections = StandIn(directory)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -145,7 +152,7 @@ def qdrant_stand_in(certificates: Certificates | None = None, api_key: str = "")
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     if certificates is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -159,3 +166,8 @@ def qdrant_stand_in(certificates: Certificates | None = None, api_key: str = "")
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+if __name__ == "__main__":
+    with qdrant_stand_in(port=int(sys.argv[1]), directory=Path(sys.argv[2])):
+        threading.Event().wait()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import urllib.request
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from kafka.admin import KafkaAdminClient
 
 from streams.connections import connection_of
 from streams.embedded.ports import free_port
@@ -81,6 +83,30 @@ def test_worker_whose_store_is_away_is_left_alone_while_it_tries_again(here: Ins
     with here.worker(watchdog_s=LIMIT_S, retry_s=30) as worker:
         eventually(lambda: here.applied() == ["e0"])
         assert worker.poll() is None
+
+
+def test_worker_that_was_stopped_for_longer_than_the_limit_goes_on(here: Installation) -> None:
+    here.play("e0")
+    with here.worker(watchdog_s=LIMIT_S) as worker:
+        eventually(lambda: here.applied() == ["e0"])
+        worker.send_signal(signal.SIGSTOP)
+        here.play("e1")
+        # Kafka has given it up, which takes three times the limit: there was lag, and no progress, all the time.
+        eventually(lambda: members(here) == 0)
+        worker.send_signal(signal.SIGCONT)
+        eventually(lambda: "e1" in here.applied())
+        assert worker.poll() is None
+    assert "the worker ends" not in here.log
+
+
+def members(here: Installation) -> int:
+    """Of the worker's group, as Kafka knows it."""
+    admin = KafkaAdminClient(bootstrap_servers=here.bootstrap)
+    try:
+        group = f"{here.prefix}.throughbeat.listening"
+        return len(admin.describe_groups([group])[group]["members"])
+    finally:
+        admin.close()
 
 
 def test_liveness_and_readiness_are_told_before_there_is_any_work(here: Installation) -> None:

@@ -9,25 +9,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.features import Sound
 from topics.records import Features
 
 Array = NDArray[np.float64]
 NUMBER = "num_batches_tracked"
 
 
-def sound(**known: Any) -> Features:
+def sound(duration_ms: int | None = None, **known: Any) -> Sound:
     """A track whose dense features are all known, and its discrete ones only where said."""
     dense = {"danceability": 0.5, "energy": 0.6, "valence": 0.4, "acousticness": 0.1}
     rest = {"liveness": 0.2, "speechiness": 0.05, "instrumentalness": 0.0}
-    return Features(**{**dense, **rest, **known})
+    return Sound(Features(**{**dense, **rest, **known}), duration_ms)
 
 
-def sounds(count: int, seed: int = 5) -> list[Features]:
+def sounds(count: int, seed: int = 5) -> list[Sound]:
     """Tracks of every kind, with a tenth of the discrete features unknown."""
     rng = np.random.default_rng(seed)
     dense = rng.random((count, 7)).tolist()
     whole = np.column_stack([rng.integers(0, 12, count), rng.integers(0, 2, count), rng.integers(3, 8, count)])
-    unknown = rng.random((count, 4)) < 0.1
+    unknown = rng.random((count, 6)) < 0.1
+    lengths, loudness = rng.integers(60_000, 400_000, count).tolist(), rng.uniform(-30, 0, count).tolist()
     return [
         sound(
             **dict(zip(Features.__struct_fields__[:2], row[:2], strict=True)),
@@ -38,8 +40,10 @@ def sounds(count: int, seed: int = 5) -> list[Features]:
             mode=None if hidden[1] else int(mode),
             time_signature=None if hidden[2] else int(beats),
             tempo=None if hidden[3] else float(rng.uniform(40, 220)),
+            loudness=None if hidden[4] else level,
+            duration_ms=None if hidden[5] else length,
         )
-        for row, (key, mode, beats), hidden in zip(dense, whole, unknown, strict=True)
+        for row, (key, mode, beats), hidden, length, level in zip(dense, whole, unknown, lengths, loudness, strict=True)
     ]
 
 
@@ -77,18 +81,19 @@ def random_state(seed: int = 3) -> dict[str, torch.Tensor]:
     return state
 
 
-def expected_vectors(state: Mapping[str, torch.Tensor], tracks: Sequence[Features]) -> Array:
+def expected_vectors(state: Mapping[str, torch.Tensor], tracks: Sequence[Sound]) -> Array:
     """(B, 64) what EmbeatMLP means, in float64: look up, two towers, acoustic first, backbone, length 1."""
     weights = {name: tensor.double().numpy() for name, tensor in state.items()}
-    looked_up = np.array([_looked_up(weights, track) for track in tracks])
-    dense = np.array([_dense(track) for track in tracks]) - 0.5
-    towers = [_stack(weights, "acoustic_tower", (0, 3), dense), _stack(weights, "discrete_tower", (0, 3), looked_up)]
-    hidden = _stack(weights, "backbone", (0, 4), np.hstack(towers))
+    looked_up = np.array([_looked_up(weights, track.features) for track in tracks])
+    dense = np.array([_dense(track.features) for track in tracks]) - 0.5
+    towers = [stack(weights, "acoustic_tower", (0, 3), dense), stack(weights, "discrete_tower", (0, 3), looked_up)]
+    hidden = stack(weights, "backbone", (0, 4), np.hstack(towers))
     vectors = hidden @ weights["backbone.8.weight"].T + weights["backbone.8.bias"]
     return np.asarray(vectors / np.sqrt((vectors**2).sum(axis=1, keepdims=True)))
 
 
-def _stack(weights: Mapping[str, Array], part: str, starts: Sequence[int], values: Array) -> Array:
+def stack(weights: Mapping[str, Array], part: str, starts: Sequence[int], values: Array) -> Array:
+    """A part of the network: linear, normalised as in use, PReLU, from each of these places on."""
     for at in starts:
         values = values @ weights[f"{part}.{at}.weight"].T + weights[f"{part}.{at}.bias"]
         norm = {name: weights[f"{part}.{at + 1}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")}

@@ -164,13 +164,15 @@ def config(**changed: Any) -> dict[str, Any]:
         {"weights_sha256": None},
         {"config": None},
         {"config": config(backbone_width=128)},
-        {"config": config(key_rows=12)},
-        {"config": config(key_rows=10**15)},
+        {"config": config(inputs="published")},
+        {"config": config(inputs="raw")},
+        {"config": config(inputs=["rich"])},
         {"config": config(backbone_width=10**15)},
         {"config": config(tower_width=-1)},
         {"config": config(tower_width="64")},
         {"config": config(dropout=7)},
-        {"config": config(acoustic_width=13)},
+        {"config": config(tower_width=True)},
+        {"config": config(key_rows=13)},
         {"config": config(dropout=...)},
         {"config": config(heads=4)},
     ],
@@ -181,10 +183,25 @@ def test_a_manifest_of_something_else_is_refused(own: Path, changed: dict[str, A
     refusal(own)
 
 
-@pytest.mark.parametrize("other", [Config(key_rows=12), Config(tempo_rows=12), Config(acoustic_width=13)], ids=str)
-def test_whole_weights_of_a_network_for_other_features_are_refused(tmp_path: Path, other: Config) -> None:
-    save_checkpoint(Network(other), tmp_path / "other.safetensors", {})
-    assert "expected tables of (13, 3, 6, 5) rows and 7 dense features" in refusal(tmp_path / "other.safetensors")
+def test_a_manifest_of_inputs_that_nothing_makes_is_refused_and_they_are_named(own: Path) -> None:
+    rewrite(own, config=config(inputs="spectrogram"))
+    assert "expected inputs rich or published, got 'spectrogram'" in refusal(own)
+
+
+def test_weights_for_the_published_inputs_are_loaded_as_such_from_either_format(
+    tmp_path: Path, published: Path
+) -> None:
+    tracks = sounds(5)
+    model = load_checkpoint(published)
+    save_checkpoint(model.network, tmp_path / "again.safetensors", {})
+    again = load_checkpoint(tmp_path / "again.safetensors")
+    assert again.network.config.inputs == "published"
+    assert (again.embed(tracks) == model.embed(tracks)).all()
+
+
+def test_our_tensors_in_the_published_format_are_refused_by_name(tmp_path: Path) -> None:
+    torch.save(Network(Config()).state_dict(), tmp_path / "ours.pt")
+    assert "expected tensor acoustic_tower.0.weight of shape (64, 7), got (64, 26)" in refusal(tmp_path / "ours.pt")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "\ud800", "[" * 100_000])
@@ -251,8 +268,8 @@ def test_a_bare_state_dict_is_loaded_as_one_inside_a_checkpoint(tmp_path: Path, 
 def test_the_shipped_weights_are_small_float32_and_the_default() -> None:
     model = load_checkpoint()
     assert model.version == load_checkpoint(None).version == checkpoint_version(None)
-    assert model.version.startswith("sample-")
-    path = Path(__file__).parents[3] / "models" / "weights" / "embeat_mlp_sample.safetensors"
+    assert model.version.startswith("2026-")
+    path = Path(__file__).parents[3] / "models" / "weights" / "embeat_mlp_2026.safetensors"
     assert path.stat().st_size < 1_000_000
     dtypes = {str(tensor.dtype) for tensor in safetensors.torch.load_file(path).values()}
     assert dtypes == {"torch.float32", "torch.int64"}  # int64: the batches that a BatchNorm counted

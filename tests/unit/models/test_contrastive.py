@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,22 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.contrastive import (
-    Examples,
-    Training,
-    draw_pairs,
-    forget_unseen,
-    info_nce,
-    nearest_rows,
-    share_alike,
-    share_overlapping,
-    train,
-)
+from models.contrastive import VIEWS, Examples, Training, centre, forget_unseen, info_nce, train, with_gaps
 from models.embeat_mlp import Config, EmbeatMLP, Network
-from models.errors import TooFewTracks
-from models.features import to_arrays
-from tests.unit.models.sounds import sound, sounds
-from topics.records import Features
+from models.errors import CheckpointMismatch, TooFewTracks
+from models.features import Sound
+from models.pairs import PairSampler, groups_of
+from models.progress import EVERY
+from models.quality import nearest_rows, share_alike
+from models.rich_inputs import NAMES, RICH
+from tests.unit.models.sounds import sound
 
 SMALL = Config(tower_width=16, backbone_width=32, output_width=8, dropout=0.0)
 
@@ -85,30 +80,62 @@ def test_a_batch_without_pairs_is_refused() -> None:
         info_nce(torch.zeros(0, 4), torch.zeros(0, 4), torch.zeros(0, 2, dtype=torch.int64), 0.1, 2)
 
 
-def test_drawn_pairs_are_two_tracks_of_one_group_in_equal_parts_of_each_relation() -> None:
+def test_a_batch_of_4096_never_holds_more_similarities_than_a_chunk() -> None:
+    """All of them would be 4096 rows wide and high: 64 MB, several times over."""
+    rows = torch.nn.functional.normalize(torch.rand(4096, 8), dim=1)
+    largest = 0
+
+    def look(tensor: Tensor) -> Tensor:
+        nonlocal largest
+        largest = max(largest, tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(look, lambda tensor: tensor):
+        info_nce(rows, rows, torch.arange(8192).reshape(4096, 2), 0.1, 128)
+    assert largest == 128 * 4096
+
+
+def test_drawn_pairs_are_two_tracks_of_one_group_in_the_stated_part_of_each_relation() -> None:
     album = [np.array([0, 1]), np.array([2, 3, 4])]
     playlist = [np.array([10, 11, 12, 13])]
-    pairs = draw_pairs({"album": album, "artist": [], "playlist": playlist}, 100, np.random.default_rng(1))
-    assert pairs.shape == (100, 2)
+    groups = {"album": [*album, np.array([7])], "artist": [], "playlist": playlist, "label": [np.array([8, 9])]}
+    sampler = PairSampler(groups, {"album": 3.0, "artist": 5.0, "playlist": 1.0})
+    pairs = sampler.draw(1000, np.random.default_rng(1))
+    assert pairs.shape == (1000, 2)
     allowed = [set(group.tolist()) for group in album + playlist]
     for one, other in pairs.tolist():
         assert one != other
         assert any({one, other} <= group for group in allowed)
-    assert (pairs >= 10).all(axis=1).sum() == 50
+    assert (pairs >= 10).all(axis=1).sum() == 250  # of the relations that have groups, 1 in 4
+    assert set(pairs.ravel().tolist()) == {0, 1, 2, 3, 4, 10, 11, 12, 13}
+
+
+def test_every_pair_of_a_group_is_as_likely() -> None:
+    pairs = PairSampler({"album": [np.array([4, 5, 6])]}, {"album": 1.0}).draw(6000, np.random.default_rng(3))
+    counted = Counter(map(tuple, pairs.tolist()))
+    assert len(counted) == 6
+    assert all(count == pytest.approx(1000, abs=120) for count in counted.values())
 
 
 def test_groups_are_drawn_by_the_root_of_their_size() -> None:
     groups = {"artist": [np.arange(0, 4), np.arange(4, 40)]}
-    pairs = draw_pairs(groups, 4000, np.random.default_rng(2))
+    pairs = PairSampler(groups, {"artist": 1.0}).draw(4000, np.random.default_rng(2))
     assert (pairs[:, 0] < 4).mean() == pytest.approx(2 / (2 + 6), abs=0.03)
 
 
 def test_tracks_that_share_nothing_are_refused() -> None:
     with pytest.raises(TooFewTracks, match="expected tracks that share one of album, artist, got none"):
-        draw_pairs({"album": [], "artist": []}, 8, np.random.default_rng(0))
+        PairSampler({"album": [], "artist": [np.array([3])]}, {"album": 1.0, "artist": 1.0})
 
 
-def loud_and_quiet(count: int) -> list[Features]:
+def test_groups_are_the_rows_of_each_known_label_that_has_two() -> None:
+    labels = np.array([5, -1, 2, 5, 9, 2, -1, 5])
+    assert [group.tolist() for group in groups_of(labels)] == [[2, 5], [0, 3, 7]]
+    assert groups_of(np.array([-1, 3], dtype=np.int64)) == []
+    assert groups_of(np.zeros(0, dtype=np.int64)) == []
+
+
+def loud_and_quiet(count: int) -> list[Sound]:
     """Even tracks are energetic, odd ones acoustic; the rest is noise."""
     rng = np.random.default_rng(8)
     noise = rng.random((count, 4)).round(3).tolist()
@@ -135,7 +162,7 @@ def test_a_track_held_out_lands_among_its_kind() -> None:
     vectors = model.embed(loud_and_quiet(260))
     held_out = np.arange(200, 260)
     kinds = np.arange(260) % 2
-    assert share_alike(nearest_rows(vectors, held_out), held_out, kinds) > 0.95
+    assert share_alike(nearest_rows(vectors, held_out, np.arange(260)), held_out, kinds).mean() > 0.95
 
 
 def state(network: Network) -> NDArray[np.float32]:
@@ -171,61 +198,110 @@ def test_every_step_is_told_once_in_order_with_a_falling_loss() -> None:
 def test_a_discrete_value_that_training_never_saw_counts_as_unknown() -> None:
     model = EmbeatMLP(train(examples(40), Training(steps=2, batch=8), SMALL), "trained")
     seen = model.embed([sound()])
-    for unseen in ({"key": 3}, {"mode": 1}, {"time_signature": 5}, {"tempo": 88.0}):
+    for unseen in ({"key": 3}, {"mode": 1}, {"time_signature": 5}):
         assert (model.embed([sound(**unseen)]) == seen).all(), unseen
 
 
-@pytest.mark.parametrize(("hidden", "learned"), [(0.5, True), (0.0, False)])
-def test_unknown_is_learned_although_every_track_is_known(hidden: float, learned: bool) -> None:
+@pytest.mark.parametrize(("gaps", "learned"), [(0.5, True), (0.0, False)])
+def test_unknown_is_learned_although_every_track_is_known(gaps: float, learned: bool) -> None:
     """What is never hidden is never learned: weight decay shortens its row, and nothing turns it."""
     tracks = [sound(key=row % 12, energy=row / 40) for row in range(40)]
     known = Examples(tracks, {"album": [np.arange(20), np.arange(20, 40)]}, np.full(40, -1))
-    training = Training(steps=10, batch=32, hidden=hidden)
+    training = Training(steps=10, batch=32, gaps=gaps)
     torch.manual_seed(training.seed)
     before = Network(SMALL).key_embedding.weight[0]
     after = train(known, training, SMALL).key_embedding.weight[0]
     assert (torch.cosine_similarity(before, after, dim=0).item() < 1 - 1e-5) is learned
 
 
+def test_gaps_are_what_unknown_features_look_like_in_the_stated_share_of_tracks() -> None:
+    track = sound(key=3, mode=1, time_signature=4, loudness=-7.0, tempo=99.0, duration_ms=200_000)
+    discrete, acoustic = (torch.from_numpy(one) for one in RICH.arrays([track] * 4000))
+    shown = with_gaps(discrete, acoustic, RICH, Training(gaps=0.2, hidden=0.5))
+    touched = (shown[0] != discrete).any(dim=1) | (shown[1] != acoustic).any(dim=1)
+    assert touched.float().mean().item() == pytest.approx(0.2, abs=0.03)
+    flags = shown[1][:, -len(NAMES) :]
+    assert flags.mean().item() == pytest.approx(0.1, abs=0.02)
+    for at, number in enumerate(RICH.numbers):
+        assert not shown[1][flags[:, at] == 1][:, number.columns].any()
+        assert torch.equal(
+            shown[1][flags[:, at] == 0][:, number.columns], acoustic[flags[:, at] == 0][:, number.columns]
+        )
+    assert torch.equal(acoustic[0], acoustic[-1])  # what was given stays
+
+
 def test_a_discrete_value_that_training_saw_keeps_its_row() -> None:
     network = Network(SMALL)
     before = [table.weight.detach().clone() for table in network.tables]
-    forget_unseen(network, torch.from_numpy(to_arrays([sound(key=3, tempo=75.0)])[0]))
-    seen = ({0, 4}, {0}, {0}, {0, 2})
+    forget_unseen(network, torch.from_numpy(RICH.arrays([sound(key=3, time_signature=5)])[0]))
+    seen = ({0, 4}, {0}, {0, 3})
     for table, old, kept in zip(network.tables, before, seen, strict=True):
         for row, values in enumerate(table.weight):
             assert torch.equal(values, old[row if row in kept else 0])
 
 
-def test_nearest_are_those_of_brute_force_without_the_query_itself() -> None:
-    vectors = EmbeatMLP(Network(SMALL), "drawn").embed(sounds(90))
-    queries = np.array([0, 7, 33, 34, 89])
-    for query, got in zip(queries, nearest_rows(vectors, queries, k=6, chunk=2), strict=True):
-        order = sorted(
-            (row for row in range(90) if row != query), key=lambda row: -float(vectors[row] @ vectors[query])
-        )
-        assert Counter(got.tolist()) == Counter(order[:6])
+def test_the_vectors_of_what_was_trained_on_point_to_all_sides() -> None:
+    known = examples(200)
+    network = train(known, quick(), SMALL)
+    vectors = EmbeatMLP(network, "trained").embed(known.tracks)
+    assert np.linalg.norm(vectors.mean(axis=0)) < 0.2
 
 
-@pytest.mark.parametrize(("tracks", "queries"), [(10, 3), (50, 0)])
-def test_nothing_is_measured_where_there_is_too_little(tracks: int, queries: int) -> None:
-    with pytest.raises(TooFewTracks, match=f"got {queries} and {tracks}"):
-        nearest_rows(np.zeros((tracks, 4), np.float32), np.arange(queries))
+def test_centring_takes_the_mean_from_every_direction_and_nothing_else() -> None:
+    discrete, acoustic = (torch.from_numpy(one) for one in RICH.arrays(loud_and_quiet(50)))
+    network = Network(SMALL).eval()
+    with torch.no_grad():
+        before = network.direction(discrete, acoustic)
+        centre(network, discrete, acoustic, chunk=7)
+        np.testing.assert_allclose(network.direction(discrete, acoustic), before - before.mean(dim=0), atol=1e-6)
 
 
-def test_share_alike_counts_only_queries_whose_label_is_known() -> None:
-    labels = np.array([1, 1, 2, -1, -1])
-    nearest = np.array([[1, 2], [3, 4], [4, 0]])  # of tracks 0, 2, 3
-    assert share_alike(nearest, np.array([0, 2, 3]), labels) == 1 / 4
+class Stopped(Exception):
+    pass
 
 
-def test_share_overlapping_counts_neighbours_with_a_bit_in_common() -> None:
-    masks = np.array([0b011, 0b010, 0b100, 0])
-    nearest = np.array([[1, 2], [0, 3], [0, 1]])  # of tracks 0, 1, 3
-    assert share_overlapping(nearest, np.array([0, 1, 3]), masks) == 2 / 4
+def stop_at(last: int) -> Callable[[int, float], None]:
+    def on_step(step: int, loss: float) -> None:
+        if step == last:
+            raise Stopped
+
+    return on_step
 
 
-def test_a_share_of_no_queries_is_not_a_number() -> None:
-    nothing = np.array([-1, -1])
-    assert math.isnan(share_alike(np.array([[1]]), np.array([0]), nothing))
-    assert math.isnan(share_overlapping(np.array([[1]]), np.array([0]), np.array([0, 0])))
+def long(seed: int = 1) -> Training:
+    return Training(steps=EVERY + 20, batch=32, seed=seed)
+
+
+@pytest.mark.parametrize("last", [3, EVERY + 7])
+def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(tmp_path: Path, last: int) -> None:
+    path = tmp_path / "mine.progress"
+    with pytest.raises(Stopped):
+        train(examples(40), long(), SMALL, stop_at(last), path)
+    told: list[int] = []
+    resumed = train(examples(40), long(), SMALL, lambda step, loss: told.append(step), path)
+    assert told == list(range(EVERY if last > EVERY else 0, EVERY + 20))
+    assert (state(resumed) == state(train(examples(40), long(), SMALL))).all()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_progress_of_another_training_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine.progress"
+    with pytest.raises(Stopped):
+        train(examples(40), long(), SMALL, stop_at(EVERY), path)
+    for other, training in ((examples(40), long(seed=2)), (examples(60), long())):
+        with pytest.raises(CheckpointMismatch, match=r"mine\.progress: expected the progress of this training"):
+            train(other, training, SMALL, progress_path=path)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04"])
+def test_damaged_progress_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mine.progress"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointMismatch, match=r"mine\.progress: expected the progress of a training"):
+        train(examples(40), long(), SMALL, progress_path=path)
+
+
+def test_a_catalogue_is_shown_about_thirty_times_unless_steps_are_given() -> None:
+    assert Training(batch=100).steps_for(10_000) == VIEWS * 10_000 / 200
+    assert Training(batch=100, steps=7).steps_for(10_000) == 7
+    assert Training().steps_for(2) == 1

@@ -10,17 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner, Result
 
 from models.embeat_mlp import EmbeatMLP, load_checkpoint
+from models.features import Sound
 from streams.cli import embed as command
-from streams.cli.embed import BadLine, embed, embed_lines, read_features
-from tests.unit.models.sounds import sounds
+from streams.cli.embed import BadLine, embed, embed_lines, read_sound
+from tests.unit.models.sounds import random_state, sounds
 from topics.codec import encode
-from topics.records import Features
+from topics.records import Track
 
-LINE = encode(sounds(1)[0]).decode()
+LINE = json.dumps({**json.loads(encode(sounds(1)[0].features)), "duration_ms": sounds(1)[0].duration_ms})
 
 
 def run(text: str | bytes, *arguments: str) -> Result:
@@ -34,8 +36,12 @@ def vectors(out: str) -> list[list[float]]:
     return [json.loads(line)["embedding"] for line in out.splitlines()]
 
 
-def lines_of(tracks: list[Features]) -> bytes:
-    return b"".join(encode(track) + b"\n" for track in tracks)
+def lines_of(tracks: list[Sound]) -> bytes:
+    """As tracks of the catalogue state them."""
+    whole = [
+        Track(track_id="t", title="T", artists=(), features=one.features, duration_ms=one.duration_ms) for one in tracks
+    ]
+    return b"".join(encode(one) + b"\n" for one in whole)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,24 @@ def test_features_under_a_name_of_their_own_count_as_bare_ones() -> None:
     result = run(f'{LINE}\n{{"track_id": "t", "features": {LINE}}}\n')
     bare, nested = vectors(result.stdout)
     np.testing.assert_allclose(bare, nested, atol=1e-6)
+
+
+def test_the_length_counts_where_audio_analyses_and_where_tracks_have_it() -> None:
+    features = {"energy": 0.5, "valence": 0.2, "loudness": -7, "tempo": 100}
+    among = json.dumps({**features, "duration_ms": 100_000})
+    beside = json.dumps({"features": features, "duration_ms": 100_000})
+    unknown = json.dumps(features)
+    one, other, without = vectors(run(f"{among}\n{beside}\n{unknown}\n").stdout)
+    assert one == other
+    assert not np.allclose(one, without)
+
+
+def test_what_weights_of_the_published_inputs_need_is_said_of_them(tmp_path: Path) -> None:
+    torch.save(random_state(), tmp_path / "published.pt")
+    line = LINE.replace('"energy":', '"energy":null,"x":')
+    result = run(f"{LINE}\n{line}\n", "-", "--checkpoint", str(tmp_path / "published.pt"))
+    assert result.exit_code == 2
+    assert "line 2: expected energy, got none" in result.stderr
 
 
 def test_a_file_is_read_as_a_pipe_is(tmp_path: Path) -> None:
@@ -82,11 +106,12 @@ def test_nothing_in_gives_nothing_out(text: str) -> None:
         ("nonsense", "expected JSON"),
         ('{"danceability": NaN}', "expected JSON"),
         ("[1, 2]", "Expected `object`"),
-        ("{}", "expected danceability, energy"),
+        ("{}", "expected 4 more of danceability, energy"),
         ('{"features": null}', "expected an object of features, got null"),
         ('{"features": 3}', "$.features"),
-        (LINE.replace('"danceability":', '"danceability":9'), "$.danceability"),
-        (LINE.replace('"energy":', '"loudness":-5,"energy":null,"x":'), "expected energy, got none"),
+        (LINE.replace('"danceability": ', '"danceability":9'), "$.danceability"),
+        ('{"loudness": -5, "key": 3, "energy": 0.5, "tempo": 99, "valence": null}', "expected 1 more of danceability"),
+        ('{"features": {"energy": 0.5}, "duration_ms": -1}', "$.duration_ms"),
         (f'{{"features": {LINE.replace("tempo", "tempo_").replace("}", "")}, "tempo": 301}}}}', "$.features.tempo"),
     ],
 )
@@ -108,7 +133,7 @@ def test_a_line_that_is_no_utf8_is_named() -> None:
 
 def test_deep_nesting_is_a_bad_line_and_no_crash() -> None:
     with pytest.raises(BadLine):
-        read_features(b'{"x": ' + b"[" * 100_000)
+        read_sound(load_checkpoint(), b'{"x": ' + b"[" * 100_000)
 
 
 def test_a_bad_line_of_a_later_batch_is_counted_from_the_first_line(

@@ -10,9 +10,8 @@ from tests.unit.recall.tracks import at
 TRACKS = {number: at(number, f"t{number}") for number in range(6)}
 
 
-def test_no_more_than_allowed_is_kept_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TRACKS_MAX", 4)
-    kept = Kept()
+def test_no_more_than_allowed_is_kept_and_the_oldest_goes_first() -> None:
+    kept = Kept(4)
     for number, one in TRACKS.items():
         kept.keep({number: one})
     assert list(kept.tracks(range(6))) == [2, 3, 4, 5]

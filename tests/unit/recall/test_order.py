@@ -125,8 +125,8 @@ def sample() -> tuple[list[CataloguedTrack], dict[str, Vector]]:
         if isinstance(record, Track) and record.features is not None:
             records.append(record)
     model: EmbeatMLP = load_checkpoint()
-    known = [record for record in records if record.features and model.can_embed(record.features)]
-    vectors = model.embed([record.features for record in known if record.features])
+    known = [record for record in records if model.can_embed(record)]
+    vectors = model.embed(known)
     tracks = [CataloguedTrack(record.track_id, record.title, features=record.features) for record in known]
     return tracks, {one.track_id: vector for one, vector in zip(tracks, vectors, strict=True)}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from recall.tracks import CataloguedTrack, IndexedTrack
 from streams.agents.catalogue import NEWS_MAX, CatalogueEffects
 from streams.delivery import Received
 from tests.brute_index import BruteIndex
@@ -15,11 +16,11 @@ NOW = 1_790_000_000_000  # 2026-09-21
 
 
 class Embedder:
-    def can_embed(self, features: Features) -> bool:
-        return features.energy is not None
+    def can_embed(self, track: CataloguedTrack) -> bool:
+        return track.features is not None and track.features.energy is not None
 
-    def embed(self, features: Sequence[Features]) -> NDArray[np.float32]:
-        vectors = np.zeros((len(features), 64), np.float32)
+    def embed(self, tracks: Sequence[CataloguedTrack]) -> NDArray[np.float32]:
+        vectors = np.zeros((len(tracks), 64), np.float32)
         vectors[:, 0] = 1
         return vectors
 
@@ -161,3 +162,57 @@ async def test_each_record_of_a_batch_has_its_own_vector() -> None:
         await CatalogueEffects(index, Store(), Embedder()).apply_tracks([received(one) for one in batch])
         stored = index.stored.pop("t")
         assert (stored.track.title, bool(stored.vectors)) == (expected, expected == "Sound")
+
+
+async def test_vectors_that_tracks_bring_are_indexed_and_bad_ones_refused_alone() -> None:
+    index = BruteIndex()
+    effects = CatalogueEffects(index, Store(), Embedder(), {"audio": 2})
+    batch = [
+        received(track("good", embeddings={"audio": (0.0, 2.0), "undeclared": (1.0,)}), "good"),
+        received(track("short", embeddings={"audio": (1.0,)}), "short"),
+        received(track("silent", features=None, embeddings={"audio": (1.0, 0.0)}), "silent"),
+        received(track("plain"), "plain"),
+    ]
+    refusals = await effects.apply_tracks(batch)
+    assert [(one.index, one.refused.reason) for one in refusals] == [(1, "bad_embedding")]
+    assert index.stored.keys() == {"good", "silent", "plain"}
+    assert index.stored["good"].vectors.keys() == {"acoustic", "audio"}
+    assert index.stored["good"].vectors["audio"].tolist() == [0.0, 1.0]
+    assert index.stored["silent"].vectors.keys() == {"audio"}
+    assert index.stored["plain"].vectors.keys() == {"acoustic"}
+    await effects.apply_tracks([received(track("good"), "good")])
+    assert index.stored["good"].vectors.keys() == {"acoustic"}
+
+
+async def test_refused_record_does_not_undo_the_ones_around_it() -> None:
+    index = BruteIndex()
+    effects = CatalogueEffects(index, Store(), Embedder(), {"audio": 2})
+    good, bad = track(title="Good"), track(title="Bad", embeddings={"audio": (1.0,)})
+    assert len(await effects.apply_tracks([received(good), received(bad)])) == 1
+    assert index.stored["t"].track.title == "Good"
+
+
+async def test_vector_learned_while_genres_change_is_not_undone() -> None:
+    index, store = BruteIndex(), Store()
+    effects = CatalogueEffects(index, store, Embedder())
+    await effects.apply_tracks([received(track())])
+    await index.update_vectors("cooccurrence", {"t": np.ones(64, np.float32)})
+    upsert = index.upsert
+
+    async def learned_meanwhile(tracks: Sequence[IndexedTrack]) -> None:
+        await index.update_vectors("cooccurrence", {"t": np.full(64, 2, np.float32)})
+        await upsert(tracks)
+
+    index.upsert = learned_meanwhile  # type: ignore[method-assign]
+    await effects.apply_artists([received(Artist(artist_id="a", genres=("rock",)), "a")])
+    assert index.stored["t"].track.genres == ("rock",)
+    assert index.stored["t"].vectors["cooccurrence"][0] == 2
+
+
+async def test_track_comes_with_what_was_learned_of_it_before() -> None:
+    index, learned = BruteIndex(), np.ones(64, np.float32) / 8
+    effects = CatalogueEffects(index, Store(), Embedder(), known=lambda ids: {"t": learned} if "t" in ids else {})
+    await effects.apply_tracks([received(track("t")), received(track("u"), "u"), received(track("t", title="new"))])
+    assert index.stored["t"].vectors.keys() == {"acoustic", "cooccurrence"}
+    np.testing.assert_array_equal(index.stored["t"].vectors["cooccurrence"], learned)
+    assert index.stored["u"].vectors.keys() == {"acoustic"}

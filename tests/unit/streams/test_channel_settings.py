@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from recall.channels import Allowance
+from recall.shelf import Shelf
 from streams.channels import open_channels
 from streams.errors import SettingInvalid
 from streams.plays import PlayBoard
@@ -13,11 +14,14 @@ from tests.brute_index import BruteIndex
 def opened(text: str) -> tuple[list[str], dict[str, Allowance]]:
     board = PlayBoard(None, BruteIndex())  # type: ignore[arg-type]
     settings = read_settings({"THROUGHBEAT_CHANNELS": text})
-    channels, allowances = open_channels(settings, BruteIndex(), board, None)  # type: ignore[arg-type]
+    channels, allowances = open_channels(settings, BruteIndex(), board, None, Shelf())  # type: ignore[arg-type]
     return [one.name for one in channels], allowances
 
 
-ALL = ["acoustic", "same_artist", "similar_artists", "fresh", "fresh_nearby", "genre_popular", "rising"]
+ALL = [
+    *("acoustic", "playlist", "same_artist", "similar_artists", "artist_neighbours", "neighbours", "factors"),
+    *("fresh", "fresh_nearby", "genre_popular", "rising", "described"),
+]
 
 
 def test_all_channels_are_on_unless_said_otherwise() -> None:

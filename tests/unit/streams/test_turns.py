@@ -75,13 +75,31 @@ async def test_burst_is_waited_for_and_standing_queue_is_not(monkeypatch: pytest
     clock.now_s += 0.015
     await workers[1].end()
     assert states(workers)[2] == "turned away", "105 ms in a queue that never emptied"
-    assert states(late) == ["working", "waiting"], "15 ms are within the hurry"
+    assert states(late) == ["waiting", "working"], "15 ms are within the hurry, and the last to come is the next"
     clock.now_s += 0.01
-    await late[0].end()
-    assert states(late) == ["done", "turned away"], "25 ms are not"
-    fresh = await start(turns, 1)
-    assert states(fresh) == ["working"], "the queue has emptied: all is as before"
-    await fresh[0].end()
+    await late[1].end()
+    assert states(late) == ["turned away", "done"], "25 ms are not"
+
+
+async def test_queue_that_was_emptied_by_turning_away_is_no_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    turns = Turns(1, burst_s=0.1, hurry_s=0.02)
+    first, second = await start(turns, 2)
+    clock.now_s += 0.11
+    await first.end()
+    assert second.state == "turned away"
+    (third,) = await start(turns, 1)
+    waiting = await start(turns, 2)
+    clock.now_s += 0.03
+    await third.end()
+    assert states(waiting) == ["turned away"] * 2, "30 ms, in a burst they would have been let in"
+    clock.now_s += 0.11
+    (fourth,) = await start(turns, 1)
+    (late,) = await start(turns, 1)
+    clock.now_s += 0.03
+    await fourth.end()
+    assert late.state == "working", "nobody was turned away for as long as a burst lasts"
+    await late.end()
 
 
 async def test_who_gives_up_while_waiting_takes_no_turn() -> None:

@@ -1,0 +1,22 @@
+"""What an app is told of the worker that it runs in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streams.app import create_app
+from streams.settings import Settings, variable
+from streams.up import WORKERS, worker_child
+
+
+def test_workers_of_a_stack_come_back_under_their_own_names(tmp_path: Path) -> None:
+    children = [worker_child(Settings(data_dir=tmp_path), name) for name in WORKERS]
+    names = [child.env[variable("worker_name")] for child in children]
+    assert len(set(names)) == len(WORKERS)
+    apps = [create_app(Settings(data_dir=tmp_path, worker_name=name), "listening") for name in names]
+    assert [app.conf.consumer_group_instance_id for app in apps] == names
+
+
+def test_a_worker_without_a_name_is_one_of_any_number(tmp_path: Path) -> None:
+    app = create_app(Settings(data_dir=tmp_path), "listening")
+    assert app.conf.consumer_group_instance_id is None
