@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from models.collaborative import learn
+from models.tables import Tables, ordered
 from recall.channels import (
     Acoustic,
+    ArtistNeighbours,
     Candidate,
     Channel,
+    Described,
+    Factors,
     Fresh,
     FreshNearby,
     GenrePopular,
+    InPlaylists,
+    Neighbours,
     Rising,
     SameArtist,
     SimilarArtists,
 )
+from recall.columns import columns_of
 from recall.errors import ChannelUnavailable, IndexUnavailable
 from recall.index.protocol import NO_FILTER, TrackFilter, TrackIndex
 from recall.query import RecallQuery, Start
-from recall.tracks import IndexedTrack
+from recall.shelf import Shelf
+from recall.tracks import ACOUSTIC, COOCCURRENCE, IndexedTrack
 from tests.brute_index import BruteIndex
 from tests.unit.recall.tracks import at
 
@@ -67,10 +78,17 @@ MAKERS: dict[str, Callable[[TrackIndex], Channel]] = {
     "fresh_nearby": FreshNearby,
     "genre_popular": lambda index: GenrePopular(index, Counts()),
     "rising": lambda index: Rising(index, Counts()),
+    "playlist": InPlaylists,
+    "described": Described,
+    "artist_neighbours": lambda index: ArtistNeighbours(index, shelf()),
+    "neighbours": lambda index: Neighbours(index, shelf()),
+    "factors": lambda index: Factors(index, shelf()),
 }
+# What these propose is known by id alone, and filtered after recall, as everything is once more.
+UNFILTERED = {"genre_popular", "rising", "artist_neighbours", "neighbours", "factors"}
 
 # Ten artists of four tracks around the circle; the last of each has just come out.
-CATALOGUE = [
+TRACKS = [
     at(
         10 * artist + step,
         f"t{4 * artist + step}",
@@ -82,6 +100,20 @@ CATALOGUE = [
     for artist in range(10)
     for step in range(4)
 ]
+CATALOGUE = [IndexedTrack(one.track, {**one.vectors, COOCCURRENCE: one.vectors[ACOUSTIC]}) for one in TRACKS]
+
+
+@cache
+def shelf() -> Shelf:
+    """Tables of playlists that each hold a part of one genre."""
+    tracks = sorted((one.track for one in CATALOGUE), key=lambda track: track.track_id)
+    order = ordered([track.track_id for track in tracks])
+    tracks = [tracks[at] for at in order.tolist()]
+    places = {genre: [at for at, track in enumerate(tracks) if genre in track.genres] for genre in ("rock", "jazz")}
+    rng = np.random.default_rng(1)
+    lists = [rng.permutation(places["rock" if number % 2 else "jazz"])[:8] for number in range(60)]
+    learned = learn(columns_of(tracks, np.zeros((len(tracks), 64), np.float32)), lists)
+    return Shelf(Tables([track.track_id for track in tracks], learned))
 
 
 def query(*starts: IndexedTrack, where: TrackFilter = NO_FILTER) -> RecallQuery:
@@ -97,6 +129,8 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 async def found(name: str, asked: RecallQuery, limit: int, index: TrackIndex | None = None) -> list[Candidate]:
+    if name == "described":
+        asked = dataclasses.replace(asked, described="rock")
     return await MAKERS[name](index or BruteIndex(CATALOGUE)).candidates(asked, limit)
 
 
@@ -144,9 +178,8 @@ async def test_channel_that_cannot_look_says_so(name: str) -> None:
         await found(name, query(CATALOGUE[0]), 10, Away(CATALOGUE))
 
 
-@pytest.mark.parametrize("name", sorted(MAKERS.keys() - {"genre_popular", "rising"}), indirect=True)
+@pytest.mark.parametrize("name", sorted(MAKERS.keys() - UNFILTERED), indirect=True)
 async def test_what_the_engine_filters_does_not_come(name: str) -> None:
-    """Counted plays are filtered after recall, as everything is once more."""
     where = TrackFilter(artists_none=("a1", "a2"), genres_none=("jazz",))
     some = await found(name, query(CATALOGUE[0], where=where), 30)
     assert not {"a1", "a2", "a5", "a6", "a7", "a8", "a9"} & {one.track.artist_ids[0] for one in some}
