@@ -14,6 +14,7 @@ from recall.channels import (
     Fresh,
     FreshNearby,
     GenrePopular,
+    InPlaylists,
     Rising,
     SameArtist,
     SimilarArtists,
@@ -21,7 +22,7 @@ from recall.channels import (
 from recall.errors import ChannelUnavailable, IndexUnavailable
 from recall.index.protocol import NO_FILTER, TrackFilter, TrackIndex
 from recall.query import RecallQuery, Start
-from recall.tracks import IndexedTrack
+from recall.tracks import ACOUSTIC, COOCCURRENCE, IndexedTrack
 from tests.brute_index import BruteIndex
 from tests.unit.recall.tracks import at
 
@@ -60,6 +61,7 @@ class Away(BruteIndex):
 
 MAKERS: dict[str, Callable[[TrackIndex], Channel]] = {
     "acoustic": Acoustic,
+    "playlist": InPlaylists,
     "same_artist": SameArtist,
     "similar_artists": lambda index: SimilarArtists(index, Stated()),
     "fresh": Fresh,
@@ -68,15 +70,23 @@ MAKERS: dict[str, Callable[[TrackIndex], Channel]] = {
     "rising": lambda index: Rising(index, Counts()),
 }
 
+
+def listed(one: IndexedTrack) -> IndexedTrack:
+    """The track, which lists put where it sounds to be."""
+    return IndexedTrack(one.track, {**one.vectors, COOCCURRENCE: one.vectors[ACOUSTIC]})
+
+
 # Ten artists of four tracks around the circle; the last of each has just come out.
 CATALOGUE = [
-    at(
-        10 * artist + step,
-        f"t{4 * artist + step}",
-        f"a{artist}",
-        genres=("rock",) if artist < 5 else ("jazz",),
-        popularity=float(10 * step + artist),
-        added_at_ms=NOW - (DAY if step == 3 else 300 * DAY),
+    listed(
+        at(
+            10 * artist + step,
+            f"t{4 * artist + step}",
+            f"a{artist}",
+            genres=("rock",) if artist < 5 else ("jazz",),
+            popularity=float(10 * step + artist),
+            added_at_ms=NOW - (DAY if step == 3 else 300 * DAY),
+        )
     )
     for artist in range(10)
     for step in range(4)
