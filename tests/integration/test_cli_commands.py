@@ -205,4 +205,4 @@ def test_topics_are_created_told_and_listed(here: Here) -> None:
     here.prefix = f"{here.prefix}x"
     assert "throughbeat topics create" in here.run("topics", "list").stdout
     done = json.loads(here.run("topics", "create", "--partitions", "2", "--json").stdout)
-    assert len(done["created"]) == 16
+    assert len(done["created"]) == 17
