@@ -51,7 +51,7 @@ def test_text_is_understood_and_the_answer_says_as_what(stack: RunningStack, pre
         calm = asked(here, "calm acoustic evening")
         assert {item.track_id.rstrip("0123456789") for item in calm.items} == {"calm"}
         assert calm.understood[0].features == {"energy": (0.0, 0.45), "acousticness": (0.6, 1.0)}
-        unknown = asked(here, "halogen lamp")
+        unknown = asked(here, "sunshine halo")
         assert unknown.error is not None
         assert unknown.error.code == "unknown_seed"
         assert "near: Halo by Beyoncé" in unknown.error.message
