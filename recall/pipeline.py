@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
-from recall.diversity import balance_of, choose, spread
+from recall.diversity import balance_of, choose
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.filters import Sifted, contradictions, forbidden, why_short
@@ -37,6 +37,7 @@ from recall.seeds import (
 )
 from recall.session import Mood, merged_session, mood
 from recall.shelf import Shelf
+from recall.spacing import spread
 from recall.surfaces import Surface, surface_of
 from recall.texts.matches import Texts
 from recall.tracks import CataloguedTrack, IndexedTrack, Vector
