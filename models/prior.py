@@ -25,12 +25,12 @@ CASES_MAX = 1_500
 LEAST_HELD, LEAST_WANTED = 3, 3
 # Of a hundred candidates one is wanted; so many of the others say enough.
 OTHERS = 0.3
-# Source of the settings: the best of a few tried on playlists.
-TREES = 200
+# Few and small trees: 200 of 31 leaves gained .003 to .009 NDCG and took four times as long.
+TREES = 60
 SETTINGS = {
     "objective": "binary",
-    "num_leaves": 31,
-    "learning_rate": 0.06,
+    "num_leaves": 16,
+    "learning_rate": 0.2,
     "min_data_in_leaf": 100,
     "lambda_l2": 5.0,
     "feature_fraction": 0.7,
