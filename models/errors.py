@@ -25,3 +25,11 @@ class VectorNotFinite(ModelError):
 
 class TooFewTracks(ModelError):
     """A catalogue is too small, or its tracks have too little in common, to learn from or to measure with."""
+
+
+class EvidenceDamaged(ModelError):
+    """What a ranking has learnt from cannot be used: bytes that are not what was written, or numbers that cannot be."""
+
+
+class RewardOutOfRange(ModelError):
+    """A reward that no behaviour earns, or that is no number; the message has it."""
