@@ -22,6 +22,7 @@ class Person(Struct, frozen=True, gc=False, kw_only=True):
         heard: track id -> when it was last heard, in UTC milliseconds.
         anchors: what they like, the latest last.
         session: their last events, the latest last.
+        explored: explored tracks that they reacted to, decayed; `explored_gladly` those that they heard or kept.
     """
 
     user_id: str | None = None
@@ -32,6 +33,8 @@ class Person(Struct, frozen=True, gc=False, kw_only=True):
     followed_artists: tuple[str, ...] = ()
     anchors: tuple[Anchor, ...] = ()
     session: tuple[Listen, ...] = ()
+    explored: float = 0.0
+    explored_gladly: float = 0.0
 
 
 NOBODY = Person()

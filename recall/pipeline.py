@@ -13,12 +13,15 @@ from recall.channels.protocol import Candidate, Channel
 from recall.diversity import cap_per_artist
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
+from recall.exploration import Pooled, explore, rate_of, rng_of
 from recall.filters import allowed, forbidden
 from recall.index.protocol import TrackIndex
 from recall.merge import WEIGHTS, Merged, fuse
 from recall.person import Person
+from recall.policy import UNLEARNED, Policy, judge
 from recall.query import DEFAULT_LIMIT, RecallQuery, build_query
 from recall.rank import rank
+from recall.ranking_features import Scene
 from recall.seeds import (
     Playlists,
     SeedTracks,
@@ -31,20 +34,28 @@ from recall.seeds import (
 )
 from recall.session import Mood, merged_session, mood
 from recall.tracks import IndexedTrack, Vector
-from topics.records import Listen, RecommendationRequest
+from topics.records import Listen, RecommendationRequest, SurfaceName
 
 # Candidates asked of each channel, and ranked, per track of the answer: first few, and many when that leaves it short,
 # because most were heard or filtered.
 SHALLOW, DEEP = 1.5, 20
 LEAST = 45
+DEFAULT_SURFACE: SurfaceName = "made_for_you"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The tracks in their order, and what is missing from the work that chose them."""
+    """The tracks in their order, what is missing from the work that chose them, and what they were chosen by.
+
+    Attributes:
+        pool: what the explored tracks were drawn from.
+        policy: version of the ranking.
+    """
 
     items: tuple[Merged, ...]
     degraded: tuple[str, ...] = ()
+    pool: tuple[Pooled, ...] = ()
+    policy: str = UNLEARNED.version
 
 
 @dataclass(frozen=True)
@@ -67,13 +78,20 @@ def untimed(stage: str) -> AbstractContextManager[object]:
 
 @dataclass(frozen=True)
 class Recommender:
-    """Answers requests from one catalogue; `timed` is told how long its stages take, `weights` are the channels'."""
+    """Answers requests from one catalogue.
+
+    Attributes:
+        timed: is told how long the stages take.
+        weights: the channels'.
+        policy: gives the ranking that serves now.
+    """
 
     index: TrackIndex
     playlists: Playlists
     channels: Sequence[Channel]
     timed: Timed = untimed
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    policy: Callable[[], Policy] = lambda: UNLEARNED
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
         """The list for one request.
@@ -93,17 +111,25 @@ class Recommender:
             begun = await self._begin(request, person, now_ms)
         starts = [start.track for start in begun.query.starts] if begun.query.seeded else []
         rules = forbidden(request, person, {track.track_id for track in starts}, now_ms=now_ms)
-        limit = request.limit or DEFAULT_LIMIT
+        limit, policy = request.limit or DEFAULT_LIMIT, self.policy()
         for depth in (SHALLOW, DEEP):
             asked = max(LEAST, round(depth * limit))
             found, late = await self._gather(begun.query, asked, deadline_s)
             with self.timed("rank"):
                 distinct = one_release_each(allowed(fuse(found, self.weights), rules), asked, already=starts)
-                ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)
-                items = cap_per_artist(ranked, limit, request.max_per_artist)
+                vectors = await self._vectors(distinct)
+                scene = Scene(begun.query, vectors, person.heard, frozenset(person.followed_artists), request.context)
+                judged = judge(rank(distinct, vectors, begun.felt), scene, policy)
+                items = cap_per_artist(judged.ranked, limit, request.max_per_artist)
             if len(items) == limit or all(len(some) < asked for some in found.values()):
                 break
-        return Answer(tuple(items), begun.missing + late)
+        with self.timed("explore"):
+            rate = request.exploration
+            if rate is None:
+                surface = request.surface or DEFAULT_SURFACE
+                rate = policy.explores * rate_of(surface, person, begun.query.starts, now_ms=now_ms)
+            shown = explore(items, judged, policy, begun.query, rate, rng_of(request.request_id))
+        return Answer(shown.items, begun.missing + late, shown.pool, policy.version)
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
         seeds = [await find(seed, self.index, self.playlists) for seed in request.seeds or ()]
@@ -155,11 +181,8 @@ class Recommender:
         with self.timed(f"channel:{channel.name}"):
             return await channel.candidates(query, limit)
 
-    async def _vectors(self, candidates: Sequence[Merged], felt: Mood) -> Mapping[str, Vector]:
-        """The candidates' vectors, where a session needs them."""
-        if not candidates or not len(felt.forces):
-            return {}
-        return await self.index.vectors([one.track.track_id for one in candidates])
+    async def _vectors(self, candidates: Sequence[Merged]) -> Mapping[str, Vector]:
+        return await self.index.vectors([one.track.track_id for one in candidates]) if candidates else {}
 
 
 def with_session(person: Person, given: Sequence[Listen]) -> Person:
