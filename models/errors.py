@@ -33,3 +33,7 @@ class EvidenceDamaged(ModelError):
 
 class RewardOutOfRange(ModelError):
     """A reward that no behaviour earns, or that is no number; the message has it."""
+
+
+class StateInUse(ModelError):
+    """Another process learns into the same directory; the message names it."""

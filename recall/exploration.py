@@ -20,7 +20,7 @@ from models.bandit import Array
 from recall.channels.acoustic import compatible, words
 from recall.merge import Merged
 from recall.person import Person
-from recall.policy import Judged, Policy
+from recall.policy import Ordered, Policy
 from recall.query import RecallQuery, Start
 from recall.ranking_features import COLUMN, ORDERING, at_position
 from topics.records import SurfaceName
@@ -113,7 +113,7 @@ def positions(rate: float, length: int, rng: np.random.Generator) -> list[int]:
 
 
 def explore(
-    items: Sequence[Merged], judged: Judged, policy: Policy, query: RecallQuery, rate: float, rng: np.random.Generator
+    items: Sequence[Merged], ordered: Ordered, policy: Policy, query: RecallQuery, rate: float, rng: np.random.Generator
 ) -> Shown:
     """The list with explored tracks at some positions; they take the places of those with the least scores.
 
@@ -121,23 +121,23 @@ def explore(
     each track of the pool is exact: in part even, in part by its drawn score. No artist of the list is in the pool.
     """
     places = positions(rate, len(items), rng)
-    pool, sources = pool_of(items, judged, policy, query) if places else ([], [])
+    pool, sources = pool_of(items, ordered, policy, query) if places else ([], [])
     if not pool:
-        return Shown(tuple(_placed(judged, items)))
-    probabilities = first_probabilities(judged.of(pool) @ (ORDERING * policy.posterior.drawn(rng)))
+        return Shown(tuple(_placed(ordered, items)))
+    probabilities = first_probabilities(ordered.of(pool) @ (ORDERING * policy.posterior.drawn(rng)))
     drawn = draw(probabilities, min(len(places), len(pool)), rng)
     kept = _without_least(items, len(drawn))
     for place, (number, propensity) in zip(places, drawn, strict=False):
         kept.insert(place, replace(pool[number], explored=True, propensity=propensity))
     told = [
         Pooled(one.track.track_id, source, probability, at_position(row, 0))
-        for one, source, probability, row in zip(pool, sources, probabilities.tolist(), judged.of(pool), strict=True)
+        for one, source, probability, row in zip(pool, sources, probabilities.tolist(), ordered.of(pool), strict=True)
     ]
-    return Shown(tuple(_placed(judged, kept)), tuple(told))
+    return Shown(tuple(_placed(ordered, kept)), tuple(told))
 
 
 def pool_of(
-    items: Sequence[Merged], judged: Judged, policy: Policy, query: RecallQuery
+    items: Sequence[Merged], ordered: Ordered, policy: Policy, query: RecallQuery
 ) -> tuple[list[Merged], list[str]]:
     """Candidates outside the list that are worth a try, one an artist, and the source of each.
 
@@ -146,9 +146,9 @@ def pool_of(
     """
     listed = {one.track.track_id for one in items}
     artists = {artist for one in items for artist in one.track.artist_ids}
-    left = [one for one in judged.ranked if one.track.track_id not in listed and one.track.artist_ids]
+    left = [one for one in ordered.ranked if one.track.track_id not in listed and one.track.artist_ids]
     left = [one for one in left if artists.isdisjoint(one.track.artist_ids)]
-    found = [[(one, source) for one in some] for source, some in _by_source(left, judged, policy, query).items()]
+    found = [[(one, source) for one in some] for source, some in _by_source(left, ordered, policy, query).items()]
     pool: list[Merged] = []
     sources: list[str] = []
     for one, source in (pair for turn in zip_longest(*found) for pair in turn if pair is not None):
@@ -160,11 +160,11 @@ def pool_of(
 
 
 def _by_source(
-    left: Sequence[Merged], judged: Judged, policy: Policy, query: RecallQuery
+    left: Sequence[Merged], ordered: Ordered, policy: Policy, query: RecallQuery
 ) -> Mapping[str, list[Merged]]:
     if not left:
         return {}
-    features = judged.of(left)
+    features = ordered.of(left)
     genres = {genre for start in query.starts for genre in start.track.genres}
     near = words(tuple(sorted(genres)))
     found: dict[str, list[Merged]] = {"fresh": [], "rising": [], "adjacent": [], "sounds_alike": []}
@@ -213,6 +213,6 @@ def _finite(score: float) -> float:
     return score if math.isfinite(score) else -math.inf
 
 
-def _placed(judged: Judged, items: Sequence[Merged]) -> Iterable[Merged]:
-    for position, (one, row) in enumerate(zip(items, judged.of(items) if items else (), strict=True)):
+def _placed(ordered: Ordered, items: Sequence[Merged]) -> Iterable[Merged]:
+    for position, (one, row) in enumerate(zip(items, ordered.of(items) if items else (), strict=True)):
         yield replace(one, features=at_position(row, position))

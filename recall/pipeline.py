@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -16,10 +17,12 @@ from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.exploration import Pooled, explore, rate_of, rng_of
 from recall.filters import allowed, forbidden
 from recall.index.protocol import TrackIndex
+from recall.judged import judged
+from recall.lexicon import Target, together
 from recall.merge import WEIGHTS, Merged, fuse
 from recall.person import Person
-from recall.policy import UNLEARNED, Policy, judge
-from recall.query import DEFAULT_LIMIT, RecallQuery, build_query
+from recall.policy import UNLEARNED, Policy, reorder
+from recall.query import DEFAULT_LIMIT, RecallQuery, build_query, pushed_down
 from recall.rank import rank
 from recall.ranking_features import Scene
 from recall.seeds import (
@@ -27,20 +30,26 @@ from recall.seeds import (
     SeedTracks,
     anchors_by_weight,
     describe,
+    describe_trouble,
     find,
     starts_of_person,
     starts_of_seeds,
+    told,
     unknown,
 )
 from recall.session import Mood, merged_session, mood
+from recall.shelf import Shelf
+from recall.texts.matches import Texts
 from recall.tracks import IndexedTrack, Vector
-from topics.records import Listen, RecommendationRequest, SurfaceName
+from topics.records import Listen, RecommendationRequest, SurfaceName, Understood
 
 # Candidates asked of each channel, and ranked, per track of the answer: first few, and many when that leaves it short,
 # because most were heard or filtered.
 SHALLOW, DEEP = 1.5, 20
 LEAST = 45
 DEFAULT_SURFACE: SurfaceName = "made_for_you"
+# With a prior to choose among them, more candidates are worth looking at.
+JUDGED = 3
 
 
 @dataclass(frozen=True)
@@ -54,15 +63,24 @@ class Answer:
 
     items: tuple[Merged, ...]
     degraded: tuple[str, ...] = ()
+    understood: tuple[Understood, ...] = ()
     pool: tuple[Pooled, ...] = ()
     policy: str = UNLEARNED.version
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """What the request and its person resolve to in the catalogue."""
+    """What the request and its person resolve to in the catalogue.
 
+    Attributes:
+        request: with its filters narrowed to what its words ask for.
+        held: tracks that its seeds stand for or hold.
+    """
+
+    request: RecommendationRequest
     query: RecallQuery
+    held: AbstractSet[str]
+    understood: tuple[Understood, ...]
     felt: Mood
     missing: tuple[str, ...]
 
@@ -82,7 +100,9 @@ class Recommender:
 
     Attributes:
         timed: is told how long the stages take.
-        weights: the channels'.
+        weights: of the channels.
+        shelf: holds the tables behind some of the channels, whose prior judges the candidates of all of them.
+        texts: the catalogue's titles and names; without them free text means nothing.
         policy: gives the ranking that serves now.
     """
 
@@ -91,6 +111,8 @@ class Recommender:
     channels: Sequence[Channel]
     timed: Timed = untimed
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    shelf: Shelf = field(default_factory=Shelf)
+    texts: Texts | None = None
     policy: Callable[[], Policy] = lambda: UNLEARNED
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
@@ -110,17 +132,19 @@ class Recommender:
         with self.timed("starts"):
             begun = await self._begin(request, person, now_ms)
         starts = [start.track for start in begun.query.starts] if begun.query.seeded else []
-        rules = forbidden(request, person, {track.track_id for track in starts}, now_ms=now_ms)
+        rules = forbidden(begun.request, person, begun.held, now_ms=now_ms)
         limit, policy = request.limit or DEFAULT_LIMIT, self.policy()
         for depth in (SHALLOW, DEEP):
             asked = max(LEAST, round(depth * limit))
             found, late = await self._gather(begun.query, asked, deadline_s)
             with self.timed("rank"):
-                distinct = one_release_each(allowed(fuse(found, self.weights), rules), asked, already=starts)
+                most = JUDGED * asked if self.shelf.judges(begun.query) else asked
+                distinct = one_release_each(allowed(fuse(found, self.weights), rules), most, already=starts)
+                distinct = await self._judged(begun.query, distinct)
                 vectors = await self._vectors(distinct)
                 scene = Scene(begun.query, vectors, person.heard, frozenset(person.followed_artists), request.context)
-                judged = judge(rank(distinct, vectors, begun.felt), scene, policy)
-                items = cap_per_artist(judged.ranked, limit, request.max_per_artist)
+                ordered = reorder(rank(distinct, vectors, begun.felt), scene, policy)
+                items = cap_per_artist(ordered.ranked, limit, request.max_per_artist)
             if len(items) == limit or all(len(some) < asked for some in found.values()):
                 break
         with self.timed("explore"):
@@ -128,23 +152,43 @@ class Recommender:
             if rate is None:
                 surface = request.surface or DEFAULT_SURFACE
                 rate = policy.explores * rate_of(surface, person, begun.query.starts, now_ms=now_ms)
-            shown = explore(items, judged, policy, begun.query, rate, rng_of(request.request_id))
-        return Answer(shown.items, begun.missing + late, shown.pool, policy.version)
+            shown = explore(items, ordered, policy, begun.query, rate, rng_of(request.request_id))
+        return Answer(shown.items, begun.missing + late, begun.understood, shown.pool, policy.version)
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
-        seeds = [await find(seed, self.index, self.playlists) for seed in request.seeds or ()]
+        asked = dict.fromkeys(request.seeds or ())
+        seeds = await asyncio.gather(*(find(seed, self.index, self.playlists, self.texts) for seed in asked))
         anchors = [] if seeds else anchors_by_weight(person, now_ms=now_ms)
         session = merged_session(person.session, ())
         known = await self._known(seeds, [anchor.track_id for anchor in anchors], session)
         starts = starts_of_seeds(seeds, known) if seeds else starts_of_person(anchors, known, person)
         missing = unknown(seeds, known)
         if seeds and len(missing) == len(seeds):
-            raise UnknownSeed(f"expected seeds that the catalogue holds, got {', '.join(map(describe, missing))}")
+            got = ", ".join(map(describe_trouble, missing))
+            raise UnknownSeed(f"expected seeds that the catalogue holds, got {got}")
+        target = together([one.target for one in seeds if one.target], self.texts)
+        if target:
+            target, request = await self._narrowed(target, request, person)
+        artists, words = [one.artist_id for one in seeds if one.artist_id], target.words if target else None
         return Beginning(
-            build_query(request, person, starts, [one.artist_id for one in seeds if one.artist_id], now_ms=now_ms),
+            request,
+            build_query(request, person, starts, artists, now_ms=now_ms, described=words),
+            {track_id for one in seeds for track_id in (*one.track_ids, *one.also)},
+            (*(one.understood for one in seeds if one.understood), *([told(target)] if target else ())),
             mood(session, known),
-            tuple(f"seed:{describe(seed)}" for seed in missing),
+            tuple(f"seed:{describe(one.seed)}" for one in missing),
         )
+
+    async def _narrowed(
+        self, wanted: Target, request: RecommendationRequest, person: Person
+    ) -> tuple[Target, RecommendationRequest]:
+        """The request with what its words ask for among its filters, as strictly as leaves enough tracks."""
+        enough = min(LEAST, request.limit or DEFAULT_LIMIT)
+        for target in wanted.widened():
+            filters = target.narrow(request.filters)
+            if len(await self.index.matching(pushed_down(filters, person), enough)) >= enough:
+                break
+        return target, msgspec.structs.replace(request, filters=filters)
 
     async def _known(
         self, seeds: Sequence[SeedTracks], anchors: Sequence[str], session: Sequence[Listen]
@@ -180,6 +224,15 @@ class Recommender:
             raise ChannelUnavailable(f"no time left for {channel.name}")
         with self.timed(f"channel:{channel.name}"):
             return await channel.candidates(query, limit)
+
+    async def _judged(self, query: RecallQuery, candidates: list[Merged]) -> list[Merged]:
+        """The candidates with what the prior says of them, where there is one for this query."""
+        if not candidates or not self.shelf.judges(query):
+            return candidates
+        tracks = [one.track for one in candidates]
+        newcomers = self.shelf.newcomers(query, tracks)
+        vectors = await self.index.vectors(newcomers) if newcomers else {}
+        return judged(candidates, self.shelf.scores(query, tracks, vectors))
 
     async def _vectors(self, candidates: Sequence[Merged]) -> Mapping[str, Vector]:
         return await self.index.vectors([one.track.track_id for one in candidates]) if candidates else {}

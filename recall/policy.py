@@ -37,7 +37,7 @@ UNLEARNED = Policy("prior", posterior_of(PRIOR, (), now_ms=0), explores=0.0)
 
 
 @dataclass(frozen=True)
-class Judged:
+class Ordered:
     """Candidates in the order of a policy.
 
     Attributes:
@@ -55,7 +55,7 @@ class Judged:
         return self.features[[self.rows[one.track.track_id] for one in candidates]]
 
 
-def judge(candidates: Sequence[Merged], scene: Scene, policy: Policy) -> Judged:
+def reorder(candidates: Sequence[Merged], scene: Scene, policy: Policy) -> Ordered:
     """The candidates with what was learnt added to their scores.
 
     The term is what the features say now less what they said before anything was learnt, which the score holds already;
@@ -65,13 +65,13 @@ def judge(candidates: Sequence[Merged], scene: Scene, policy: Policy) -> Judged:
     rows = {one.track.track_id: row for row, one in enumerate(candidates)}
     change = ORDERING * (policy.posterior.mean - PRIOR.mean)
     if np.abs(change).max() < NOTHING:
-        return Judged(list(candidates), features, rows)
+        return Ordered(list(candidates), features, rows)
     terms = (features @ change).tolist()
     ranked = [
         replace(one, contributions={**one.contributions, LEARNED: term}) if term else one
         for one, term in zip(candidates, terms, strict=True)
     ]
-    return Judged(sorted(ranked, key=_best_first), features, rows)
+    return Ordered(sorted(ranked, key=_best_first), features, rows)
 
 
 def _best_first(one: Merged) -> tuple[bool, float, str]:

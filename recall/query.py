@@ -49,6 +49,7 @@ class RecallQuery:
         breadth: 0 = one tight pocket, 1 = all pockets.
         where: what the engine can filter; the rest is filtered after recall.
         seeded: whether the request itself named the starts.
+        described: the words that `where` was narrowed by, if there were any.
     """
 
     starts: tuple[Start, ...]
@@ -58,6 +59,7 @@ class RecallQuery:
     where: TrackFilter
     seeded: bool
     now_ms: int
+    described: str | None = None
 
     def starts_by_artist(self) -> dict[str, tuple[str, ...]]:
         """Artist id -> ids of the starts by that artist, heaviest first, a few."""
@@ -69,7 +71,13 @@ class RecallQuery:
 
 
 def build_query(
-    request: RecommendationRequest, person: Person, starts: Sequence[Start], seed_artists: Sequence[str], *, now_ms: int
+    request: RecommendationRequest,
+    person: Person,
+    starts: Sequence[Start],
+    seed_artists: Sequence[str],
+    *,
+    now_ms: int,
+    described: str | None = None,
 ) -> RecallQuery:
     """The query of one request, given the tracks that its seeds or its person's taste resolved to."""
     ordered = tuple(sorted(starts, key=lambda start: (-start.weight, start.track.track_id)))
@@ -85,6 +93,7 @@ def build_query(
         where=pushed_down(request.filters, person),
         seeded=bool(request.seeds),
         now_ms=now_ms,
+        described=described,
     )
 
 

@@ -70,7 +70,7 @@ class Feature:
 
 FEATURES: tuple[Feature, ...] = (
     Feature("bias", "1", 0.5, mean=0.3, orders=False),
-    Feature("prior_score", "score of its channels and of the session, about -1..1.3", 0.5, mean=1.0),
+    Feature("prior_score", "its score so far less the mean of all candidates' scores, about -1..1", 0.5, mean=1.0),
     *(Feature(name, "60 / (60 + its rank in that channel), 0 where not found; 0..1", 0.3) for name in CHANNELS),
     Feature("other_channel", "the same, the best of all other channels", 0.3),
     Feature("likeness", "greatest cosine to what the list starts from, by sound; 0..1", 0.3),
@@ -122,7 +122,7 @@ def features_of(candidates: Sequence[Merged], scene: Scene) -> Array:
     tracks = [one.track for one in candidates]
     popularity = [(track.popularity or 0.0) / 100 for track in tracks]
     rows[:, COLUMN["bias"]] = 1.0
-    rows[:, COLUMN["prior_score"]] = [one.score for one in candidates]
+    rows[:, COLUMN["prior_score"]] = _centred(np.array([one.score for one in candidates]))
     for name in SESSION_TERMS:
         rows[:, COLUMN[name]] = [one.contributions.get(name, 0.0) for one in candidates]
     _fill_channels(rows, candidates)
@@ -140,6 +140,12 @@ def at_position(row: Array, position: int) -> tuple[float, ...]:
     placed = row.copy()
     placed[COLUMN["position"]] = 1 / math.log2(2 + position)
     return tuple(np.round(placed, 4).tolist())
+
+
+def _centred(scores: Array) -> Array:
+    """The scores less their mean; 0 for those that are no numbers."""
+    known = np.isfinite(scores)
+    return np.where(known, scores - scores[known].mean(), 0.0) if known.any() else np.zeros(len(scores))
 
 
 def _fill_channels(rows: Array, candidates: Sequence[Merged]) -> None:

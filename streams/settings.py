@@ -41,6 +41,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         data_dir: where the embedded parts keep their data, and the worker its index.
         topic_prefix: name of the installation, put before every topic and every Redis key.
         embeat_mlp_checkpoint: weights that embed tracks; empty = those that ship with the project.
+        track2vec_checkpoint: a model that `train track2vec` wrote, which learning goes on from; empty = from nothing.
+            What is learned stays apart for each, so that naming another, or the former one, is all it takes.
         vectors: vectors of other models that tracks may bring in `embeddings`, each one more channel by sound:
             `name:dimension[:weight]`, comma-separated. Another list reads the catalogue from its beginning.
         replication: copies of each partition that Kafka keeps.
@@ -83,6 +85,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Path = Path(".throughbeat")
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=64)] = ""
     embeat_mlp_checkpoint: str = ""
+    track2vec_checkpoint: str = ""
     vectors: str = ""
     replication: Count = 1
     partitions: Annotated[int, Meta(ge=0, le=10_000)] = 0

@@ -169,6 +169,24 @@ class Listen(Record, frozen=True, kw_only=True):
             raise ValueError(f"expected track_id for kind {self.kind!r}, got none")
 
 
+class SessionTrack(Record, frozen=True, kw_only=True):
+    """A track of a closed session and how it was heard: `heard` is the share of it, 0..1, `None` when unknown."""
+
+    track_id: TrackId
+    skipped: bool = False
+    heard: Unit | None = None
+
+
+class ListeningSession(Record, frozen=True, kw_only=True):
+    """What a person heard without a long pause. Topic: listening.sessions. Key: user_id. Tracks in their order."""
+
+    session_id: Id
+    user_id: UserId
+    started_at_ms: Milliseconds
+    ended_at_ms: Milliseconds
+    tracks: Annotated[tuple[SessionTrack, ...], Meta(max_length=1_000)]
+
+
 class Seed(Record, frozen=True, kw_only=True):
     """Where a recommendation starts from: exactly one of the four."""
 
@@ -266,6 +284,25 @@ class Item(Record, frozen=True, kw_only=True):
     why: Why | None = None
 
 
+class Understood(Record, frozen=True, kw_only=True):
+    """What the free text of a seed was taken for.
+
+    `others`: what it may mean as well, the likeliest first. For words, the rest says what they ask of a track: one of
+    the genres, features within inclusive ranges, years; `ignored` are words that say nothing known.
+    """
+
+    query: str
+    kind: Literal["track", "artist", "words"]
+    label: str
+    track_id: str | None = None
+    artist_id: str | None = None
+    others: tuple[str, ...] = ()
+    genres: tuple[str, ...] = ()
+    features: dict[str, tuple[float, float]] = {}
+    years: tuple[int, int] | None = None
+    ignored: tuple[str, ...] = ()
+
+
 class RecommendationReply(Record, frozen=True, kw_only=True):
     """The answer to one request. Topic: recommendation.replies. Key: request_id."""
 
@@ -277,6 +314,7 @@ class RecommendationReply(Record, frozen=True, kw_only=True):
     degraded: tuple[str, ...] = ()
     models: dict[str, str | None] = {}
     watermark: dict[str, int] = {}
+    understood: tuple[Understood, ...] = ()
     took_ms: float = 0.0
 
 

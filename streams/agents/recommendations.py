@@ -218,6 +218,7 @@ class RecommendationAgent:
             degraded=degraded,
             models={**self.models, "bandit": settled.answer.policy},
             watermark={str(partition): offset for partition, offset in sorted(settled.watermark.items())},
+            understood=settled.answer.understood,
         )
 
     async def _refuse(self, message: Any, refused: RecordRefused) -> None:

@@ -27,7 +27,7 @@ from topics.connection import Connection
 PARTS = {
     "kafka": "kafka.Kafka",
     "redis": "valkey-server",
-    "index": "--roles catalogue,recommendations",
+    "index": "--roles catalogue,cooccurrence,recommendations",
     "listening": "--roles listening",
 }
 

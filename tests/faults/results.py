@@ -93,7 +93,11 @@ one that was behind longest), times and latencies the greatest of any run.
 - *zero lag*: from the end of the fault until nothing waited but what was sent in the last 1.5 s, under the same load.
 - *p99*: of all replies, errors as well, to requests sent before the fault, from its beginning to zero lag, and after.
 - *wrong answers*: tracks heard, disliked, of a blocked artist, withdrawn, twice in one list, or the seed itself; an
-  `ok` before what `after` names has counted."""
+  `ok` before what `after` names has counted.
+
+No Qdrant server can be had by pip or apt. What is killed and slowed down in its place is a process that answers its
+calls on disk with the local mode of Qdrant's own client: it shows what the workers do when a server goes away, and
+nothing of what a real one keeps. Workers that are started by hand use Debian's Redis where there is one."""
 
 
 def _row(fault: Fault, runs: Sequence[Figures]) -> str:

@@ -9,17 +9,22 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
+from models.embeat_mlp import load_checkpoint
 from tests.faults import account, answers
 from tests.faults.account import Difference, lost_and_twice
 from tests.faults.broken import DEFECTS, broken_copy
 from tests.faults.content import Content, Mix
-from tests.faults.expected import Expected, document, genres_of, payload, replay, vectors
+from tests.faults.expected import Expected, document, genres_of, payload, replay
 from tests.faults.found import IndexedPoint, State
+from tests.faults.sounds import vectors
 from tests.faults.watch import Sample
 from topics.codec import decode
 from topics.errors import RecordRefused
+from topics.records import Track
 from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights" / "embeat_mlp_2026.safetensors"
@@ -65,7 +70,7 @@ def state_of(expected: Expected) -> State:
 
 
 def index_of(expected: Expected) -> dict[str, IndexedPoint]:
-    sounds = vectors(expected.tracks, WEIGHTS)
+    sounds = vectors({track_id: one.record for track_id, one in expected.tracks.items()}, WEIGHTS)
     found = {}
     for track_id, one in expected.tracks.items():
         genres = genres_of(one.record, expected.artists)
@@ -228,6 +233,17 @@ def test_a_request_without_reply_is_told_and_one_with_two_is_counted() -> None:
     replies = [record("recommendation.replies", n, "r0", reply) for n in range(2)]
     found = answers.judge(log(), requests, replies, [])
     assert (found.unanswered, found.again, found.statuses) == (("r1",), 1, {"internal": 1})
+
+
+def test_vectors_are_those_of_the_shipped_model() -> None:
+    records = [json.loads(draft.value or b"") for draft in Content(5).first_catalogue() if draft.spec is CATALOG_TRACKS]
+    found = vectors({record["track_id"]: record for record in records}, WEIGHTS)
+    model = load_checkpoint(str(WEIGHTS))
+    tracks = {record["track_id"]: msgspec.convert(record, Track) for record in records}
+    assert found.keys() == {track_id for track_id, track in tracks.items() if model.can_embed(track)}
+    assert 300 < len(found) < len(tracks)
+    expected = model.embed([tracks[track_id] for track_id in found])
+    np.testing.assert_allclose(list(found.values()), expected, atol=1e-5)
 
 
 def test_what_is_called_poison_is_refused_and_all_else_is_not() -> None:

@@ -15,7 +15,7 @@ from recall.exploration import Shown, draw, explore, first_probabilities, pool_o
 from recall.index.protocol import NO_FILTER
 from recall.merge import Merged
 from recall.person import Person
-from recall.policy import UNLEARNED, Policy, judge
+from recall.policy import UNLEARNED, Policy, reorder
 from recall.query import RecallQuery, Start
 from recall.ranking_features import COLUMN, PRIOR, SIZE, Scene
 from recall.tracks import IndexedTrack
@@ -43,8 +43,8 @@ def candidates(count: int, channel: str = "acoustic", **fields: object) -> list[
 def shown(
     request_id: str, rate: float, given: list[Merged], limit: int, policy: Policy = UNLEARNED, *starts: Start
 ) -> Shown:
-    judged = judge(given, Scene(query(*starts), {}, {}, frozenset(), None), policy)
-    return explore(judged.ranked[:limit], judged, policy, query(*starts), rate, rng_of(request_id))
+    ordered = reorder(given, Scene(query(*starts), {}, {}, frozenset(), None), policy)
+    return explore(ordered.ranked[:limit], ordered, policy, query(*starts), rate, rng_of(request_id))
 
 
 def ids(found: Shown) -> list[str]:
@@ -152,8 +152,8 @@ def test_sources_are_told_apart_and_take_turns() -> None:
         Merged(track("same", "s", genres=("modern rock",)), {"acoustic": 4}, {"acoustic": 0.1}, {}),
         *(Merged(track(f"more{n}", f"m{n}", genres=("folk rock",)), {"x": n}, {"x": 0.01}, {}) for n in range(9)),
     ]
-    judged = judge(left, Scene(query(*rock), {}, {}, frozenset(), None), UNLEARNED)
-    pool, sources = pool_of([], judged, UNLEARNED, query(*rock))
+    ordered = reorder(left, Scene(query(*rock), {}, {}, frozenset(), None), UNLEARNED)
+    pool, sources = pool_of([], ordered, UNLEARNED, query(*rock))
     found = dict(zip([one.track.track_id for one in pool], sources, strict=True))
     assert {name: found[name] for name in ("new", "up", "next", "alike")} == {
         "new": "fresh",
@@ -176,8 +176,8 @@ def test_an_unsure_ranking_is_curious_about_what_it_does_not_know() -> None:
     policy = Policy("p", Posterior(PRIOR.mean, np.diag(sure)))
     odd = Merged(track("odd", "odd"), {"similar_artists": 0}, {"similar_artists": 0}, {})
     left = [*candidates(9, "acoustic"), odd]
-    judged = judge(left, Scene(query(), {}, {}, frozenset(), None), policy)
-    pool, sources = pool_of([], judged, policy, query())
+    ordered = reorder(left, Scene(query(), {}, {}, frozenset(), None), policy)
+    pool, sources = pool_of([], ordered, policy, query())
     assert (pool[0].track.track_id, sources[0]) == ("odd", "uncertain")
 
 

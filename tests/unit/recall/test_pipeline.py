@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import pytest
 
-from recall.channels import Acoustic, Candidate, Fresh, GenrePopular, SameArtist
+from recall.channels import Acoustic, Candidate, Described, Fresh, GenrePopular, SameArtist
 from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.person import NOBODY, Anchor, Person
 from recall.pipeline import Answer, Recommender
 from recall.query import RecallQuery
 from recall.tracks import IndexedTrack
 from tests.brute_index import BruteIndex
+from tests.brute_texts import BruteTexts
 from tests.unit.recall.tracks import at
-from topics.records import Filters, Listen, RecommendationRequest, Seed
+from topics.records import Features, Filters, Listen, RecommendationRequest, Seed
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000
@@ -49,8 +51,9 @@ class Slow:
 
 def recommender(tracks: Sequence[IndexedTrack], *more: object) -> Recommender:
     index = BruteIndex(tracks)
-    own = [Acoustic(index), SameArtist(index), Fresh(index), GenrePopular(index, NoPlays())]
-    return Recommender(index, NoPlaylists(), [*own, *more])
+    own = [Acoustic(index), SameArtist(index), Fresh(index), GenrePopular(index, NoPlays()), Described(index)]
+    texts = BruteTexts([one.track for one in tracks])
+    return Recommender(index, NoPlaylists(), [*own, *more], texts=texts)
 
 
 async def ask(made: Recommender, person: Person = NOBODY, *, within_s: float = 5.0, **fields: object) -> Answer:
@@ -162,3 +165,95 @@ async def test_higher_breadth_serves_every_pocket() -> None:
     made = recommender(CATALOGUE)
     wide = await ask(made, person, breadth=1.0, limit=6, filters=Filters(exclude_heard_days=0))
     assert {"artist0", "artist10"} <= {one.track.artist_ids[0] for one in wide.items}
+
+
+def sounding(energy: float, track_id: str, degrees: float, **fields: object) -> IndexedTrack:
+    features = Features(energy=energy, acousticness=1 - energy, tempo=120.0)
+    return at(degrees, track_id, f"by {track_id}", features=features, **fields)
+
+
+CALM = [
+    sounding(0.1 + 0.003 * n, f"calm{n}", n, genres=("folk",), release_date="1985", popularity=n) for n in range(60)
+]
+WILD = [sounding(0.9, f"wild{n}", 90 + n, genres=("metal",), release_date="2015", popularity=99) for n in range(60)]
+
+
+async def test_words_for_a_sound_lead_to_tracks_that_sound_so() -> None:
+    made = recommender([*CALM, *WILD])
+    for text, kind in (("calm acoustic evening", "calm"), ("energetic metal", "wild"), ("folk from the 80s", "calm")):
+        answer = await ask(made, seeds=(Seed(query=text),), limit=20)
+        assert len(answer.items) == 20
+        assert {track_id.rstrip("0123456789") for track_id in ids(answer)} == {kind}
+        assert [one.kind for one in answer.understood] == ["words"]
+
+
+async def test_what_was_understood_is_told() -> None:
+    made = recommender([*CALM, *WILD])
+    answer = await ask(made, seeds=(Seed(query="calm folk from the 80s, zanzibar"),), limit=5)
+    (told,) = answer.understood
+    assert (told.genres, told.features, told.years) == (("folk",), {"energy": (0.0, 0.45)}, (1985 - 5, 1989))
+    assert told.ignored == ("zanzibar",)
+    answer = await ask(made, seeds=(Seed(query="titel calm59"),), limit=5)
+    assert [(one.kind, one.track_id, one.query) for one in answer.understood] == [("track", "calm59", "titel calm59")]
+
+
+async def test_ranges_are_widened_when_too_few_tracks_are_within() -> None:
+    few = [sounding(0.3, "in", 1), *(sounding(0.55, f"near{n}", n) for n in range(50)), *WILD]
+    answer = await ask(recommender(few), seeds=(Seed(query="calm"),), limit=10)
+    assert answer.understood[0].features == {"energy": (0.0, 0.6)}
+    assert len(ids(answer)) == 10
+    assert not any(track_id.startswith("wild") for track_id in ids(answer))
+
+
+async def test_well_known_title_is_meant_even_if_it_is_a_mood() -> None:
+    hit, obscure = (at(3, name, name, title=name, popularity=share) for name, share in (("Happy", 80.0), ("Calm", 5.0)))
+    made = recommender([*CALM, *WILD, hit, obscure])
+    assert (await ask(made, seeds=(Seed(query="happy"),))).understood[0].kind == "track"
+    assert (await ask(made, seeds=(Seed(query="calm"),))).understood[0].kind == "words"
+
+
+async def test_words_beside_a_track_narrow_what_is_like_it() -> None:
+    made = recommender([*CALM, *WILD])
+    answer = await ask(made, seeds=(Seed(track_id="wild0"), Seed(query="calm acoustic")), limit=10)
+    assert {track_id.rstrip("0123456789") for track_id in ids(answer)} == {"calm"}
+
+
+async def test_words_of_several_seeds_hold_at_once_or_are_refused() -> None:
+    made = recommender([*CALM, *WILD])
+    answer = await ask(made, seeds=(Seed(query="calm"), Seed(query="80s folk")), limit=5)
+    assert [(one.features, one.years) for one in answer.understood] == [({"energy": (0.0, 0.45)}, (1980, 1989))]
+    with pytest.raises(UnknownSeed, match="go together, got 'calm'"):
+        await ask(made, seeds=(Seed(query="calm"), Seed(query="angry")))
+
+
+async def test_text_that_means_nothing_is_told_with_what_is_near() -> None:
+    made = recommender(CATALOGUE)
+    with pytest.raises(UnknownSeed, match=r"query:title tttttt \(near: Title t"):
+        await ask(made, seeds=(Seed(query="title tttttt"),))
+    with pytest.raises(UnknownSeed, match=r"got query:   $"):
+        await ask(made, seeds=(Seed(query="   "),))
+
+
+async def test_ambiguous_title_gives_the_most_popular_and_names_the_others() -> None:
+    same = [at(10 * n, f"s{n}", f"artist{n}", title="Same", popularity=float(n)) for n in range(3)]
+    answer = await ask(recommender([*CATALOGUE, *same]), seeds=(Seed(query="same"),), limit=3)
+    assert answer.understood[0].track_id == "s2"
+    assert answer.understood[0].others == ("Same by Name artist1", "Same by Name artist0")
+
+
+async def test_artists_name_is_a_seed() -> None:
+    answer = await ask(recommender(CATALOGUE), seeds=(Seed(query="naem artist3"),), limit=5, max_per_artist=5)
+    assert answer.understood[0].artist_id == "artist3"
+
+
+async def test_no_track_of_a_long_playlist_comes_back() -> None:
+    held = tuple(f"t{n}" for n in range(95))
+
+    class Long:
+        async def track_ids(self, playlist_id: str) -> tuple[str, ...] | None:
+            return (*held, *(f"gone{n}" for n in range(20_000)))
+
+    made = dataclasses.replace(recommender(CATALOGUE), playlists=Long())
+    answer = await ask(made, seeds=(Seed(playlist_id="p"),), limit=50)
+    assert answer.items
+    assert not set(ids(answer)) & set(held)

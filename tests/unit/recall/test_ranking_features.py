@@ -47,10 +47,13 @@ def test_a_channel_counts_by_its_reciprocal_rank_and_strange_ones_share_a_column
     assert found["same_artist"] == 0.0
 
 
-def test_the_score_and_the_session_are_taken_as_they_are() -> None:
+def test_the_session_is_taken_as_it_is_and_the_score_less_the_mean() -> None:
     found = row(at(0, "t"), contributions={"acoustic": 0.5, "session_finished": 0.2, "session_skipped": -0.3})
-    assert found["prior_score"] == pytest.approx(0.4)
     assert (found["session_finished"], found["session_skipped"]) == (0.2, -0.3)
+    scores = [0.4, 1.2, float("nan"), 0.2]
+    given = [Merged(at(0, "t").track, {}, {"x": score}, {}) for score in scores]
+    rows = features_of(given, Scene(query(), {}, {}, frozenset(), None))
+    assert rows[:, COLUMN["prior_score"]] == pytest.approx([-0.2, 0.6, 0.0, -0.4])
 
 
 def test_likeness_is_the_greatest_cosine_to_a_start() -> None:
