@@ -236,6 +236,43 @@ def decode_evidence(value: bytes, features: str, size: int) -> tuple[Evidence, i
     return evidence, through
 
 
+class _Told(msgspec.Struct, array_like=True):
+    features: str
+    count: float
+    mean: bytes
+    spread: bytes
+
+
+_decode_told = msgspec.msgpack.Decoder(_Told).decode
+
+
+def encode_posterior(posterior: Posterior, features: str) -> bytes:
+    """A posterior to go back to: a checksum, then what is believed."""
+    told = _Told(features, posterior.count, posterior.mean.tobytes(), posterior.spread.tobytes())
+    body = msgspec.msgpack.encode(told)
+    return zlib.crc32(body).to_bytes(4, "big") + body
+
+
+def decode_posterior(value: bytes, features: str, size: int) -> Posterior:
+    """The posterior in `value`, of `size` features of this version.
+
+    Raises:
+        EvidenceDamaged: it is something else, of other features, or not finite.
+    """
+    try:
+        if zlib.crc32(value[4:]) != int.from_bytes(value[:4], "big"):
+            raise EvidenceDamaged("expected another checksum: bytes are not as they were written")
+        told = _decode_told(value[4:])
+        mean, spread = np.frombuffer(told.mean).copy(), np.frombuffer(told.spread).reshape(size, size).copy()
+    except (ValueError, msgspec.DecodeError) as error:
+        raise EvidenceDamaged(f"expected a posterior of {size} features, got {len(value)} bytes: {error}") from error
+    if told.features != features or mean.shape != (size,):
+        raise EvidenceDamaged(f"expected a posterior of features {features}, got {told.features}")
+    if not (np.isfinite(mean).all() and np.isfinite(spread).all()):
+        raise EvidenceDamaged("expected finite weights")
+    return Posterior(mean, spread, told.count)
+
+
 def _checksum(through: int, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(through.to_bytes(8, "big", signed=True)))
 

@@ -25,3 +25,7 @@ class DeliveryStuck(StreamError):
 
 class Overloaded(StreamError):
     """More is asked than can be answered in time; worth asking again later."""
+
+
+class UnknownRanking(StreamError):
+    """No version of the ranking is called that; the message names those there are."""

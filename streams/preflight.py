@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 READ: Mapping[Role, Sequence[TopicSpec]] = {
     "catalogue": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS),
     "listening": (LISTENING_EVENTS,),
+    "learning": (),
     "cooccurrence": (CATALOG_PLAYLISTS, LISTENING_SESSIONS),
     "collaborative": (),
     "recommendations": (REQUESTS,),
@@ -45,6 +46,7 @@ READ: Mapping[Role, Sequence[TopicSpec]] = {
 BESIDES: Mapping[Role, Sequence[TopicSpec]] = {
     "catalogue": (),
     "listening": (),
+    "learning": (LISTENING_EVENTS, SERVED),
     "cooccurrence": (),
     "collaborative": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, LISTENING_SESSIONS),
     "recommendations": (REPLIES, SERVED),

@@ -36,6 +36,7 @@ from recall.texts import TextIndex
 from recall.tracks import ACOUSTIC, COOCCURRENCE, IndexedTrack
 from streams.agents.catalogue import CatalogueEffects, Known, nothing
 from streams.agents.cooccurrence import CooccurrenceEffects
+from streams.agents.learning import LearningEffects, keep_versions
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
 from streams.agents.texts import SetAsideElsewhere, TextEffects
@@ -45,16 +46,21 @@ from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
+from streams.ranking import RankingBoard
 from streams.refreshing import Refresher, take_up
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
+from streams.state.discoveries import DiscoveryStore
+from streams.state.evidence import EvidenceReader, EvidenceWriter
+from streams.state.feedback import FeedbackStore
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
+from streams.state.rankings import RankingStore
 from streams.turns import Turns
 from streams.vectors import layout_of
 from streams.worker import Parts, Role
-from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Track
+from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Served, Track
 from topics.specs import (
     CATALOG_ARTISTS,
     CATALOG_PLAYLISTS,
@@ -62,6 +68,7 @@ from topics.specs import (
     LISTENING_EVENTS,
     LISTENING_SESSIONS,
     REQUESTS,
+    SERVED,
     TopicSpec,
 )
 
@@ -82,6 +89,7 @@ class Pace:
 CATALOGUE_PACE = Pace(512, 0.03)
 COOCCURRENCE_PACE = Pace(64, 0.03)
 LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
+LEARNING_PACE = Pace(512, 0.01)
 # A flush holds up answers; kill -9 loses nothing without it, only a power loss would.
 FLUSH_S = 30.0
 REST_S = 5.0
@@ -108,6 +116,8 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
         add_catalogue(settings, parts, index, CatalogueStore(redis, settings), texts, known)
     if "listening" in roles:
         add_listening(settings, parts, redis)
+    if "learning" in roles:
+        add_learning(settings, parts, redis)
     if "collaborative" in roles:
         parts.background.append(Refresher(settings).run)
     if "recommendations" in roles and index is not None:
@@ -238,6 +248,30 @@ def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
     parts.apps.append(app)
 
 
+def add_learning(settings: Settings, parts: Parts, redis: Any) -> None:
+    """Agents for what was shown and for what followed, from which the ranking learns."""
+    from streams.guard import GuardedRanking, RewardGuard  # river takes seconds to load, and only this role needs it
+
+    app = create_app(settings, "learning")
+    versions = RankingStore(redis, settings)
+    effects = LearningEffects(
+        FeedbackStore(redis, settings),
+        DiscoveryStore(redis, settings),
+        EvidenceWriter(redis, settings),
+        GuardedRanking(RewardGuard(), versions),
+    )
+    every_s = 3600 * settings.ranking_version_hours
+    parts.background.append(partial(keep_versions, EvidenceReader(redis, settings), versions, every_s))
+    served = batch_delivery(app, settings, SERVED, Served, effects.apply_served, LEARNING_PACE)
+    # An anonymous answer's key is its request.
+    served = dataclasses.replace(served, edge=Edge(SERVED, Served, None))
+    events = batch_delivery(app, settings, LISTENING_EVENTS, Listen, effects.apply_events, LEARNING_PACE)
+    for one in (served, events):
+        delivery = dataclasses.replace(one, dead_letters=SetAsideElsewhere())
+        add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
+    parts.apps.append(app)
+
+
 def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, redis: Any, texts: TextIndex) -> None:
     """The agent that answers."""
     app = create_app(settings, "recommendations")
@@ -246,6 +280,8 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
+    ranking = RankingBoard(EvidenceReader(redis, settings), RankingStore(redis, settings), settings)
+    parts.background.append(ranking.keep_fresh)
     shelf = Shelf()
     channels: list[Channel] = [
         Acoustic(index),
@@ -263,7 +299,14 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
     weights = {**WEIGHTS, **{one.name: one.weight for one in settings.declared_vectors}}
     agent = RecommendationAgent(
         recommender=Recommender(
-            index, CatalogueStore(redis, settings), channels, timed=timed, weights=weights, shelf=shelf, texts=texts
+            index,
+            CatalogueStore(redis, settings),
+            channels,
+            timed=timed,
+            weights=weights,
+            shelf=shelf,
+            texts=texts,
+            policy=ranking.policy,
         ),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),

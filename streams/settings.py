@@ -53,6 +53,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             person takes 0.7 kB of Redis after one event, 29 kB after some hundred, and never more than 500 kB.
         popularity_half_life_days: after how long a play counts half.
         popularity_max: tracks whose plays are counted, per partition; the least played are forgotten first.
+        ranking: `live` (learns and explores) or `off` (the order of channels and session alone, and nothing explored
+            unless a request asks for it; what is shown is still learnt from).
+        exploration: times each surface's rate of exploration; 0 = only where a request asks for it.
+        learning_half_life_days: after how long an impression counts half.
+        learning_window_hours: how long after an answer a reaction to it still counts.
+        learning_requests_max: answers that wait for reactions, per partition; the oldest are forgotten first. One takes
+            some 3 kB of Redis with a list of 30, and never more than 80 kB.
+        ranking_version_hours: how often the ranking is kept as a version to go back to.
         deadline_ms: of a request that names none.
         requests_at_once: answers worked on at once: few where the index is embedded and one thread does all the work,
             more where a server does part of it. Who waits too long for a turn is answered `overloaded`.
@@ -94,6 +102,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     person_rated_max: Count = 1_000
     popularity_half_life_days: Seconds = 90.0
     popularity_max: Count = 250_000
+    ranking: Literal["live", "off"] = "live"
+    exploration: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    learning_half_life_days: Seconds = 30.0
+    learning_window_hours: Annotated[float, Meta(gt=0, le=8_784)] = 24.0
+    learning_requests_max: Count = 20_000
+    ranking_version_hours: Seconds = 1.0
     deadline_ms: Annotated[int, Meta(ge=1, le=600_000)] = 1_000
     requests_at_once: Count = 3
     requests_waiting: Count = 512
