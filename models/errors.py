@@ -37,3 +37,7 @@ class RewardOutOfRange(ModelError):
 
 class StateInUse(ModelError):
     """Another process learns into the same directory; the message names it."""
+
+
+class TooFewTrials(ModelError):
+    """A log has too few explored tracks to tell anything from."""
