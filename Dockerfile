@@ -17,6 +17,6 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
 USER throughbeat
 WORKDIR /home/throughbeat
 # Else a volume that is mounted there belongs to root.
-RUN mkdir -p .throughbeat/models
+RUN mkdir -p .throughbeat/models .throughbeat/cooccurrence
 ENTRYPOINT ["throughbeat"]
 CMD ["--help"]

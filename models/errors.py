@@ -35,6 +35,14 @@ class RewardOutOfRange(ModelError):
     """A reward that no behaviour earns, or that is no number; the message has it."""
 
 
+class UnknownVersion(ModelError):
+    """The registry holds no such version; the message says which there are."""
+
+
+class VersionDamaged(ModelError):
+    """A file of a version is not what was added to the registry; the message names it."""
+
+
 class StateInUse(ModelError):
     """Another process learns into the same directory; the message names it."""
 

@@ -2,8 +2,8 @@
 
 Source: D. G. Horvitz and D. J. Thompson, JASA 1952 (`ips`: inverse propensity scores); A. Swaminathan and T. Joachims,
 The Self-Normalized Estimator for Counterfactual Learning, NIPS 2015 (`snips`); M. Dudík, J. Langford and L. Li, Doubly
-Robust Policy Evaluation and Learning, ICML 2011 (`dr`). Intervals take the choices of one answer together, as they share
-their listener: W. G. Cochran, Sampling Techniques, 1977, section 6 (a ratio of sums over clusters).
+Robust Policy Evaluation and Learning, ICML 2011 (`dr`). Intervals take the choices of one answer together, as they
+share their listener: W. G. Cochran, Sampling Techniques, 1977, section 6 (a ratio of sums over clusters).
 """
 
 from __future__ import annotations

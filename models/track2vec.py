@@ -15,6 +15,7 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -24,8 +25,12 @@ from models.placed import Placed
 from models.skipgram import Matrix, Rows, SkipGram, segments
 
 PLAYLIST, SESSION = "p:", "s:"
+# Tracks gone over at once when lists arrive; the others wait for their turn, as all do for their second pass.
+ABSORBED_MAX = 5_000
 # Looked through for other lists of the tracks of one that is gone.
 LOOKED_THROUGH = 2_000
+# Of these, gone over again.
+AGAIN_MAX = 20
 # Tracks looked at to tell how long vectors are, and how far they have drifted.
 SAMPLED, DRIFT_SAMPLED = 1_000, 20_000
 
@@ -81,9 +86,10 @@ class Change(Struct, frozen=True, gc=False, array_like=True):
     updated_at_ms: int = 0
 
 
-class Due(Struct):
-    """A list to be gone over `passes` times more."""
+class Turn(NamedTuple):
+    """A list that is gone over now, and how many passes over it are left with this one."""
 
+    key: str
     rows: Rows
     passes: int
 
@@ -99,7 +105,7 @@ class Track2Vec:
     Attributes:
         offsets: (topic, partition) -> the last offset that has counted.
         sessions: keys of the sessions that are held, the oldest first.
-        due: the lists to be gone over again, the next first.
+        due: lists to be gone over again, the next first, and how many times.
         anchors: where the last full training put tracks.
         given: where tracks were when they were given out last.
     """
@@ -114,7 +120,7 @@ class Track2Vec:
         self.lists = Lists()
         self.sessions: deque[str] = deque()
         self.offsets: dict[tuple[str, int], int] = {}
-        self.due: deque[Due] = deque()
+        self.due: dict[str, int] = {}
         self.anchors, self.given = Placed(config.dimensions), Placed(config.dimensions)
         self._touched: set[int] = set()
 
@@ -126,17 +132,18 @@ class Track2Vec:
         `starts` gives unit vectors to tracks that are new, as far as it knows any; the others begin near 0.
         """
         counted = 0
-        arrived: list[Rows] = []
+        arrived: list[str] = []
         for change in changes:
             place = (change.topic, change.partition)
             if change.offset > self.offsets.get(place, -1):
                 self.offsets[place] = change.offset
                 counted += 1
                 arrived += self._apply(change, starts)
-        self._go_over([Due(rows, self.config.stream_passes) for rows in arrived], rehearsed=0.0)
+        self.due |= dict.fromkeys(arrived, self.config.stream_passes)
+        self._go_over(self._taken(ABSORBED_MAX, arrived), rehearsed=0.0)
         return counted
 
-    def _apply(self, change: Change, starts: Starts) -> list[Rows]:
+    def _apply(self, change: Change, starts: Starts) -> list[str]:
         """Count a list in place of the one that had its key; the lists to be learned from because of it."""
         if change.track_ids is None:
             return self._faded(self._forget(change.key))
@@ -146,10 +153,10 @@ class Track2Vec:
         rows = self.rows_of(change.track_ids, starts)
         self.hold(Listed(change.key, rows, change.updated_at_ms))
         if before is None:
-            return [rows]
+            return [change.key]
         gone = np.setdiff1d(before.rows, rows)
         is_new = len(gone) > 0 or len(rows) > len(before.rows)
-        return [*([rows] if is_new else []), *self._faded(gone)]
+        return [*([change.key] if is_new else []), *self._faded(gone)]
 
     def hold(self, listed: Listed) -> None:
         """Count a list in place of the one that had its key; nothing is learned from it."""
@@ -171,8 +178,8 @@ class Track2Vec:
         self.skipgram.counts[before.rows] -= 1
         return before.rows
 
-    def _faded(self, rows: Rows) -> list[Rows]:
-        """Let what tracks have from a list that is gone fade in proportion; other lists that hold them."""
+    def _faded(self, rows: Rows) -> list[str]:
+        """Let what tracks have from a list that is gone fade in proportion; some other lists that hold them."""
         if not len(rows):
             return []
         left = self.skipgram.counts[rows].astype(np.float32)
@@ -182,7 +189,7 @@ class Track2Vec:
         self._touched.update(rows.tolist())
         gone = frozenset(rows.tolist())
         held = self.lists.drawn(LOOKED_THROUGH, self.rng)
-        return [one.rows for one in held if not gone.isdisjoint(one.rows.tolist())]
+        return [one.key for one in held if not gone.isdisjoint(one.rows.tolist())][:AGAIN_MAX]
 
     def rows_of(self, track_ids: Iterable[str], starts: Starts = nowhere) -> Rows:
         """The rows of tracks, each once; those that are new are added."""
@@ -220,15 +227,24 @@ class Track2Vec:
 
     def settle(self, tracks: int = 1_000) -> int:
         """Go over some of the lists that are due, those of so many tracks; how many tracks that were."""
-        batch: list[Due] = []
-        held = 0
-        while self.due and held < tracks:
-            batch.append(self.due.popleft())
-            held += len(batch[-1].rows)
+        batch = self._taken(tracks, list(itertools.islice(self.due, tracks)))
         self._go_over(batch, self.config.rehearsed)
-        return held
+        return sum(len(one.rows) for one in batch)
 
-    def _go_over(self, batch: Sequence[Due], rehearsed: float) -> None:
+    def _taken(self, tracks: int, keys: Iterable[str]) -> list[Turn]:
+        """Those of some lists that are due, until they hold so many tracks; of one that has changed, what it is now."""
+        batch: list[Turn] = []
+        held = 0
+        for key in keys:
+            if held >= tracks:
+                break
+            passes, listed = self.due.pop(key, 0), self.lists.get(key)
+            if passes and listed is not None and len(listed.rows) > 1:
+                batch.append(Turn(key, listed.rows, passes))
+                held += len(listed.rows)
+        return batch
+
+    def _go_over(self, batch: Sequence[Turn], rehearsed: float) -> None:
         config = self.config
         parts = [(part, one.passes) for one in batch for part in segments(one.rows, config.segment, self.rng)]
         earlier = self.lists.drawn(math.ceil(rehearsed * len(parts)), self.rng)
@@ -242,9 +258,7 @@ class Track2Vec:
             by_passes[parts[at][1]].append(parts[at][0])
         for passes, together in by_passes.items():
             self.skipgram.train(together, config.rate_at(passes / config.stream_passes))
-        for one in batch:
-            one.passes -= 1
-        self.due.extend(one for one in batch if one.passes > 0 and len(one.rows) > 1)
+        self.due |= {one.key: one.passes - 1 for one in batch if one.passes > 1}
 
     def _temper(self, rows: Rows) -> None:
         """These tracks are about to move, each the less, the more lists hold it."""

@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 
 from models.errors import CheckpointMismatch
 from models.lists import Listed
-from models.track2vec import Config, Due, Track2Vec
+from models.track2vec import Config, Track2Vec
 
 MODEL = "track2vec"
 Arrays = Mapping[str, NDArray[Any]]
@@ -75,9 +75,9 @@ def arrays_of(model: Track2Vec) -> Arrays:
         "track_ids": _packed(model.track_ids),
         "list_keys": _packed([one.key for one in lists]),
         "list_stamps": np.array([one.updated_at_ms for one in lists], np.int64),
-        **_joined("list", [one.rows for one in lists]),
-        **_joined("due", [one.rows for one in model.due]),
-        "due_passes": np.array([one.passes for one in model.due], np.int32),
+        **_joined([one.rows for one in lists]),
+        "due_keys": _packed(list(model.due)),
+        "due_passes": np.array(list(model.due.values()), np.int32),
         "sessions": _packed(list(model.sessions)),
     }
 
@@ -104,11 +104,10 @@ def _model(manifest: Mapping[str, Any], arrays: Arrays) -> Track2Vec:
     model.anchors.put(np.arange(model.skipgram.size, dtype=np.int32), arrays["anchors"])
     model.sessions.extend(_unpacked(arrays["sessions"]))
     keys, stamps = _unpacked(arrays["list_keys"]), arrays["list_stamps"].tolist()
-    for key, rows, stamp in zip(keys, _parts("list", arrays), stamps, strict=True):
+    for key, rows, stamp in zip(keys, _parts(arrays), stamps, strict=True):
         model.lists.put(Listed(key, rows, stamp))
         model.skipgram.counts[rows] += 1
-    for rows, passes in zip(_parts("due", arrays), arrays["due_passes"].tolist(), strict=True):
-        model.due.append(Due(rows, passes))
+    model.due = dict(zip(_unpacked(arrays["due_keys"]), arrays["due_passes"].tolist(), strict=True))
     model.offsets = {(topic, partition): offset for topic, partition, offset in manifest["offsets"]}
     return model
 
@@ -121,15 +120,15 @@ def _unpacked(array: NDArray[Any]) -> list[str]:
     return msgspec.msgpack.decode(array.tobytes(), type=list[str])
 
 
-def _joined(name: str, parts: list[NDArray[np.int32]]) -> Arrays:
+def _joined(parts: list[NDArray[np.int32]]) -> Arrays:
     ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
-    return {f"{name}_rows": np.concatenate([*parts, np.zeros(0, np.int32)]), f"{name}_ends": ends}
+    return {"list_rows": np.concatenate([*parts, np.zeros(0, np.int32)]), "list_ends": ends}
 
 
-def _parts(name: str, arrays: Arrays) -> list[NDArray[np.int32]]:
-    ends = arrays[f"{name}_ends"]
+def _parts(arrays: Arrays) -> list[NDArray[np.int32]]:
+    ends = arrays["list_ends"]
     # Copies: a view would keep all of them for as long as one is held.
-    return [part.copy() for part in np.split(arrays[f"{name}_rows"], ends[:-1])] if len(ends) else []
+    return [part.copy() for part in np.split(arrays["list_rows"], ends[:-1])] if len(ends) else []
 
 
 def _force(path: Path) -> None:

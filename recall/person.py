@@ -23,6 +23,7 @@ class Person(Struct, frozen=True, gc=False, kw_only=True):
         anchors: what they like, the latest last.
         session: their last events, the latest last.
         explored: explored tracks that they reacted to, decayed; `explored_gladly` those that they heard or kept.
+        earlier_lists: tracks of the weekly lists that they were given in the last weeks.
     """
 
     user_id: str | None = None
@@ -35,6 +36,7 @@ class Person(Struct, frozen=True, gc=False, kw_only=True):
     session: tuple[Listen, ...] = ()
     explored: float = 0.0
     explored_gladly: float = 0.0
+    earlier_lists: frozenset[str] = frozenset()
 
 
 NOBODY = Person()

@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from recall.channels.protocol import Candidate, Channel
-from recall.diversity import cap_per_artist
+from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
+from recall.diversity import balance_of, choose, spread
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.exploration import Pooled, explore, rate_of, rng_of
-from recall.filters import allowed, forbidden
+from recall.filters import Sifted, contradictions, forbidden, why_short
 from recall.index.protocol import TrackIndex
 from recall.judged import judged
 from recall.lexicon import Target, together
 from recall.merge import WEIGHTS, Merged, fuse
+from recall.order import in_order
 from recall.person import Person
 from recall.policy import UNLEARNED, Policy, reorder
 from recall.query import DEFAULT_LIMIT, RecallQuery, build_query, pushed_down
@@ -39,22 +40,22 @@ from recall.seeds import (
 )
 from recall.session import Mood, merged_session, mood
 from recall.shelf import Shelf
+from recall.surfaces import DEFAULT_SURFACE, Surface, surface_of
 from recall.texts.matches import Texts
-from recall.tracks import IndexedTrack, Vector
-from topics.records import Listen, RecommendationRequest, SurfaceName, Understood
+from recall.tracks import CataloguedTrack, IndexedTrack, Vector
+from topics.records import Listen, RecommendationRequest, Understood
 
 # Candidates asked of each channel, and ranked, per track of the answer: first few, and many when that leaves it short,
 # because most were heard or filtered.
 SHALLOW, DEEP = 1.5, 20
 LEAST = 45
-DEFAULT_SURFACE: SurfaceName = "made_for_you"
 # With a prior to choose among them, more candidates are worth looking at.
 JUDGED = 3
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The tracks in their order, what is missing from the work that chose them, and what they were chosen by.
+    """The tracks in their order, what is missing from the work that chose them, and what else to say of the list.
 
     Attributes:
         pool: what the explored tracks were drawn from.
@@ -64,6 +65,7 @@ class Answer:
     items: tuple[Merged, ...]
     degraded: tuple[str, ...] = ()
     understood: tuple[Understood, ...] = ()
+    notes: tuple[str, ...] = ()
     pool: tuple[Pooled, ...] = ()
     policy: str = UNLEARNED.version
 
@@ -83,6 +85,7 @@ class Beginning:
     understood: tuple[Understood, ...]
     felt: Mood
     missing: tuple[str, ...]
+    disliked: tuple[CataloguedTrack, ...]
 
 
 # Measures a stage for the length of a block: `starts`, each channel by its name, `rank`.
@@ -99,6 +102,7 @@ class Recommender:
     """Answers requests from one catalogue.
 
     Attributes:
+        allowances: channel -> what it may take, where that is bounded.
         timed: is told how long the stages take.
         weights: of the channels.
         shelf: holds the tables behind some of the channels, whose prior judges the candidates of all of them.
@@ -111,6 +115,7 @@ class Recommender:
     channels: Sequence[Channel]
     timed: Timed = untimed
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    allowances: Mapping[str, Allowance] = field(default_factory=dict)
     shelf: Shelf = field(default_factory=Shelf)
     texts: Texts | None = None
     policy: Callable[[], Policy] = lambda: UNLEARNED
@@ -128,39 +133,46 @@ class Recommender:
             UnknownSeed: there are seeds, and the catalogue holds none of them.
             IndexUnavailable: the catalogue cannot be read at all.
         """
+        if impossible := contradictions(request.filters):
+            return Answer((), notes=tuple(impossible))
         person = with_session(person, request.session or ())
         with self.timed("starts"):
             begun = await self._begin(request, person, now_ms)
-        starts = [start.track for start in begun.query.starts] if begun.query.seeded else []
-        rules = forbidden(begun.request, person, begun.held, now_ms=now_ms)
-        limit, policy = request.limit or DEFAULT_LIMIT, self.policy()
+        starts = [start.track for start in begun.query.starts]
+        rules = forbidden(begun.request, person, starts, begun.disliked, held=begun.held, now_ms=now_ms)
+        surface, limit, policy = surface_of(request.surface), request.limit or DEFAULT_LIMIT, self.policy()
+        balance = balance_of(
+            limit, surface, starts if begun.query.seeded else (), request.max_per_artist, begun.query.breadth
+        )
         for depth in (SHALLOW, DEEP):
-            asked = max(LEAST, round(depth * limit))
+            asked = max(surface.candidates, round(depth * limit))
             found, late = await self._gather(begun.query, asked, deadline_s)
             with self.timed("rank"):
-                most = JUDGED * asked if self.shelf.judges(begun.query) else asked
-                distinct = one_release_each(allowed(fuse(found, self.weights), rules), most, already=starts)
-                distinct = await self._judged(begun.query, distinct)
+                most = max(asked, JUDGED * round(SHALLOW * limit)) if self.shelf.judges(begun.query) else asked
+                sifted = Sifted(fuse(found, self.weights), rules)
+                distinct = await self._judged(begun.query, one_release_each(sifted, most))
                 vectors = await self._vectors(distinct)
                 scene = Scene(begun.query, vectors, person.heard, frozenset(person.followed_artists), request.context)
                 ordered = reorder(rank(distinct, vectors, begun.felt), scene, policy)
-                items = cap_per_artist(ordered.ranked, limit, request.max_per_artist)
+                items = arranged(choose(ordered.ranked, vectors, balance), vectors, surface)
             if len(items) == limit or all(len(some) < asked for some in found.values()):
                 break
+        short = len(items) < limit
+        notes = (why_short(len(items), limit, sifted.removed, begun.request.filters),) if short else ()
         with self.timed("explore"):
             rate = request.exploration
             if rate is None:
-                surface = request.surface or DEFAULT_SURFACE
-                rate = policy.explores * rate_of(surface, person, begun.query.starts, now_ms=now_ms)
+                name = request.surface or DEFAULT_SURFACE
+                rate = policy.explores * rate_of(name, person, begun.query.starts, now_ms=now_ms)
             shown = explore(items, ordered, policy, begun.query, rate, rng_of(request.request_id))
-        return Answer(shown.items, begun.missing + late, begun.understood, shown.pool, policy.version)
+        return Answer(shown.items, begun.missing + late, begun.understood, notes, shown.pool, policy.version)
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
         asked = dict.fromkeys(request.seeds or ())
         seeds = await asyncio.gather(*(find(seed, self.index, self.playlists, self.texts) for seed in asked))
         anchors = [] if seeds else anchors_by_weight(person, now_ms=now_ms)
         session = merged_session(person.session, ())
-        known = await self._known(seeds, [anchor.track_id for anchor in anchors], session)
+        known = await self._known(seeds, [*(anchor.track_id for anchor in anchors), *person.dislikes], session)
         starts = starts_of_seeds(seeds, known) if seeds else starts_of_person(anchors, known, person)
         missing = unknown(seeds, known)
         if seeds and len(missing) == len(seeds):
@@ -177,6 +189,7 @@ class Recommender:
             (*(one.understood for one in seeds if one.understood), *([told(target)] if target else ())),
             mood(session, known),
             tuple(f"seed:{describe(one.seed)}" for one in missing),
+            tuple(known[track_id].track for track_id in person.dislikes if track_id in known),
         )
 
     async def _narrowed(
@@ -191,10 +204,10 @@ class Recommender:
         return target, msgspec.structs.replace(request, filters=filters)
 
     async def _known(
-        self, seeds: Sequence[SeedTracks], anchors: Sequence[str], session: Sequence[Listen]
+        self, seeds: Sequence[SeedTracks], others: Sequence[str], session: Sequence[Listen]
     ) -> dict[str, IndexedTrack]:
         wanted = dict.fromkeys(track_id for seed in seeds for track_id in seed.track_ids)
-        wanted |= dict.fromkeys(anchors)
+        wanted |= dict.fromkeys(others)
         wanted |= dict.fromkeys(event.track_id for event in session if event.track_id)
         return await self.index.fetch(list(wanted), with_vectors=True) if wanted else {}
 
@@ -222,8 +235,13 @@ class Recommender:
     async def _in_time(self, channel: Channel, query: RecallQuery, limit: int, deadline_s: float) -> list[Candidate]:
         if asyncio.get_running_loop().time() >= deadline_s:
             raise ChannelUnavailable(f"no time left for {channel.name}")
-        with self.timed(f"channel:{channel.name}"):
-            return await channel.candidates(query, limit)
+        bounds = self.allowances.get(channel.name, UNBOUNDED)
+        try:
+            with self.timed(f"channel:{channel.name}"):
+                async with asyncio.timeout(bounds.within_s):
+                    return await channel.candidates(query, limit if bounds.limit is None else min(limit, bounds.limit))
+        except TimeoutError as error:
+            raise ChannelUnavailable(f"{channel.name} took longer than {bounds.within_s} s") from error
 
     async def _judged(self, query: RecallQuery, candidates: list[Merged]) -> list[Merged]:
         """The candidates with what the prior says of them, where there is one for this query."""
@@ -236,6 +254,13 @@ class Recommender:
 
     async def _vectors(self, candidates: Sequence[Merged]) -> Mapping[str, Vector]:
         return await self.index.vectors([one.track.track_id for one in candidates]) if candidates else {}
+
+
+def arranged(chosen: Sequence[Merged], vectors: Mapping[str, Vector], surface: Surface) -> list[Merged]:
+    """The chosen tracks in the order to show them in."""
+    if surface.in_order:
+        chosen = [chosen[place] for place in in_order([one.track for one in chosen], vectors)]
+    return spread(chosen)
 
 
 def with_session(person: Person, given: Sequence[Listen]) -> Person:

@@ -29,3 +29,11 @@ class Overloaded(StreamError):
 
 class UnknownRanking(StreamError):
     """No version of the ranking is called that; the message names those there are."""
+
+
+class NothingToGoBackTo(StreamError):
+    """No earlier version of the model is kept ready."""
+
+
+class NotPromoted(StreamError):
+    """A version does not serve after all; the message says why."""

@@ -17,13 +17,12 @@ def lag_of(admin: Any, spec: TopicSpec, prefix: str, role: str = "") -> int:
         admin: a kafka-python admin client.
         spec: the topic.
         prefix: the installation's; only its own groups count.
-        role: and only the groups of this one; empty = of all.
+        role: only the groups of workers with this role count.
     """
     topic = full_name(spec, prefix)
     ends = end_offsets(admin, topic)
     installation = topic.removesuffix(spec.name)
-    mine = f"{installation}throughbeat.{role}"
-    groups = [name for name in group_names(admin) if f"{name}.".startswith(f"{mine}." if role else mine)]
+    groups = [name for name in group_names(admin) if name.startswith(f"{installation}throughbeat.{role}")]
     lags = []
     for group in groups:
         committed = committed_offsets(admin, group)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from itertools import zip_longest
 
+import numpy as np
+
 from recall.channels.protocol import Candidate
 from recall.index.protocol import TrackIndex
-from recall.query import RecallQuery, Start, pockets
-from recall.tracks import COOCCURRENCE, Vector
+from recall.pockets import Pocket, pockets
+from recall.query import RecallQuery
+from recall.tracks import COOCCURRENCE
 
 POCKETS_MAX = 3
 # Asked for beyond the limit, because pockets overlap.
@@ -29,21 +32,20 @@ class InPlaylists:
 
     async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
         """At most `limit` distinct tracks, best first. Raises ChannelUnavailable."""
-        groups = pockets(query.starts, query.breadth, POCKETS_MAX, COOCCURRENCE)
+        groups = pockets(query.starts, query.breadth, POCKETS_MAX, COOCCURRENCE, thread=query.seeded)
         each = math.ceil(limit * OVERFETCH / max(1, len(groups)))
-        found = [await self._near(query, direction, members, each) for direction, members in groups]
+        found = [await self._near(query, pocket, each) for pocket in groups]
         in_turn = (candidate for rank in zip_longest(*found) for candidate in rank if candidate is not None)
         distinct: dict[str, Candidate] = {}
         for candidate in in_turn:
             distinct.setdefault(candidate.track.track_id, candidate)
         return list(distinct.values())[:limit]
 
-    async def _near(
-        self, query: RecallQuery, direction: Vector, members: tuple[Start, ...], limit: int
-    ) -> list[Candidate]:
-        hits = await self._index.nearest(direction, limit, query.where, using=COOCCURRENCE)
+    async def _near(self, query: RecallQuery, pocket: Pocket, limit: int) -> list[Candidate]:
+        hits = await self._index.nearest(pocket.direction, limit, query.where, using=COOCCURRENCE)
         # Named is the start that stands best for all of them.
-        nearest = sorted(members, key=lambda start: -float(start.indexed.vectors[COOCCURRENCE] @ direction))[:3]
+        order = np.argsort(-(pocket.vectors @ pocket.direction), kind="stable")
+        nearest = [pocket.members[at] for at in order[:3]]
         because = tuple(start.track.track_id for start in nearest)
         reason = f"Often in playlists with {nearest[0].track.title}"
         return [Candidate(hit.track, because, reason) for hit in hits if hit.score > UNRELATED]

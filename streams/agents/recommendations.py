@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,8 +16,9 @@ from recall.errors import IndexUnavailable, UnknownSeed
 from recall.explain import explain
 from recall.merge import Merged
 from recall.person import Person
-from recall.pipeline import DEFAULT_SURFACE, Answer, Recommender
+from recall.pipeline import Answer, Recommender
 from recall.ranking_features import VERSION as FEATURES_VERSION
+from recall.surfaces import DEFAULT_SURFACE
 from streams.delivery import DeadLetters
 from streams.errors import Overloaded, StoreUnavailable
 from streams.observing.metrics import count_reply, count_request, timed
@@ -81,6 +82,7 @@ class Settled:
     answer: Answer
     watermark: Mapping[int, int]
     late: bool
+    embeat_mlp: str
 
 
 # A reply, and what it shows.
@@ -94,6 +96,7 @@ class RecommendationAgent:
 
     Attributes:
         models: name -> version of every model behind an answer.
+        pinned: for the length of a block, one version of the embedding answers, whatever is switched meanwhile.
         reply_topics: beginnings of the topics that a request may name for its reply.
         event_partitions: partitions of listening.events.
     """
@@ -104,6 +107,7 @@ class RecommendationAgent:
     producer: Producer
     dead_letters: DeadLetters
     models: Mapping[str, str | None]
+    pinned: Callable[[], AbstractContextManager[str]]
     prefix: str
     reply_topics: Sequence[str]
     deadline_ms: int
@@ -188,8 +192,9 @@ class RecommendationAgent:
             with timed("listener"):
                 person, watermark = await self.listeners.read_for_answer(request.user_id, self.event_partitions)
             now_ms = int(time.time() * 1000)
+            version = mine.enter_context(self.pinned())
             answer = await self.recommender.answer(request, person, now_ms=now_ms, deadline_s=asked.deadline_s)
-        return Settled(answer, watermark, late)
+        return Settled(answer, watermark, late, version)
 
     async def _have_counted(self, after: Mapping[str, int], deadline_s: float) -> bool:
         """Wait until the events up to `after` have counted; False when that takes too long."""
@@ -216,7 +221,8 @@ class RecommendationAgent:
                 for position, one in enumerate(settled.answer.items)
             ),
             degraded=degraded,
-            models={**self.models, "bandit": settled.answer.policy},
+            notes=settled.answer.notes,
+            models={**self.models, "embeat_mlp": settled.embeat_mlp, "bandit": settled.answer.policy},
             watermark={str(partition): offset for partition, offset in sorted(settled.watermark.items())},
             understood=settled.answer.understood,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -15,6 +16,7 @@ from streams.cli.train import ArtistsOption, BesideOption, PlaylistsOption, Trac
 if TYPE_CHECKING:
     from models.embeat_mlp import EmbeatMLP
     from streams.columns import Columns
+    from streams.continuation import Way
     from streams.labelled import Catalogue
 
 evaluate_app = typer.Typer(no_args_is_help=True, help="Hold models against what people did and put together.")
@@ -109,6 +111,9 @@ def continuation(
     playlists: PlaylistsOption = None,
     artists: ArtistsOption = None,
     seed: SeedOption = 7,
+    kafka: Annotated[
+        bool, typer.Option("--through-kafka", help="Also ask the running pipeline: a stack of its own, for minutes.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how well playlists are continued, beside simpler ways, on playlists that were not learned from.
@@ -116,6 +121,7 @@ def continuation(
     In five folds, the first five tracks or the first half of each playlist of ten or more are given, and lists of 500
     are held against the rest: NDCG, R-precision, clicks until the first hit, recall of the first hundred. Candidates
     are the catalogue and the tracks of the playlists learned from. --beside adds the centroids of other embeddings.
+    --through-kafka publishes the playlists learned from to an installation of its own, and asks it with what is given.
 
     Example: throughbeat evaluate continuation --tracks tracks.csv.gz --playlists playlists.csv.gz --json
     """
@@ -134,7 +140,9 @@ def continuation(
         **{model.version: embedding(model, given.catalogue) for model in given.models},
         "raw features": raw_features(given.catalogue),
     }
-    _tell(given, partial(compare, given.catalogue, ways, seed=seed), seed, as_json, print_continuation)
+    with ExitStack() as opened:
+        live = opened.enter_context(_pipeline(tracks, artists)) if kafka else {}
+        _tell(given, partial(compare, given.catalogue, {**live, **ways}, seed=seed), seed, as_json, print_continuation)
 
 
 @evaluate_app.command("cold-start")
@@ -169,6 +177,20 @@ def cold_start(
         "raw features": raw_features(given.catalogue),
     }
     _tell(given, partial(compare, given.catalogue, ways, seed=seed), seed, as_json, print_cold_start)
+
+
+@contextmanager
+def _pipeline(tracks: Path | None, artists: Path | None) -> Iterator[dict[str, Way]]:
+    from streams.catalogue import sample_tracks
+    from streams.connections import connection_of
+    from streams.live import installation, through_kafka
+    from topics.client import Client
+
+    with (
+        installation(tracks or sample_tracks(), artists) as settings,
+        Client(connection_of(settings), settings.topic_prefix) as client,
+    ):
+        yield {"pipeline": through_kafka(settings, client)}
 
 
 class _Given(NamedTuple):

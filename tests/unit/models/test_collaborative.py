@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from models.collaborative import Collaborative, counts_of, learn
 from models.evidence import evidence
 from models.holding import Holding
 from models.item_factors import FoldIn, Weighting, train_factors
-from models.items import Items, hashed_genres, key_of, keys_of
+from models.items import Items, filled, hashed_genres, key_of, keys_of
 from models.list_neighbours import ListNeighbours
 from tests.unit.models.collaborating import EACH, TRACKS, group_of, lists_of, world
 
@@ -105,7 +107,7 @@ def test_evidence_of_a_track_that_came_later_is_that_of_the_same_track_without_l
     somebody = Holding.of(tables, np.arange(2 * EACH + 6, 2 * EACH + 10))
     before = evidence(somebody, np.array([-1]), tables.items.take(row))
     after = evidence(somebody, row, tables.items.take(row))
-    for name in ("artist_score", "genres", "sound", "album_held", "popularity", "year_beside"):
+    for name in ("artist_score", "genres", "album_held", "popularity", "year_beside"):
         assert before[name] == pytest.approx(after[name], nan_ok=True)
     assert before["lists"] == 0 < after["lists"]
 
@@ -125,3 +127,42 @@ def test_genres_that_share_words_are_near_and_keys_are_never_nobody() -> None:
     assert rock @ indie > 0.3 > rock @ folk
     assert not none.any()
     assert key_of(None) == 0 != key_of("")
+
+
+def test_absence_tells_nothing() -> None:
+    """The first trap, inside a catalogue: of tracks that lists name more is known than of others."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=4_000).astype(np.float32)
+    artists = keys_of(f"a{at % 7}" for at in range(4_000))
+    unknown = rng.random(4_000) < 0.5
+    found = filled(np.where(unknown, np.nan, values), artists)
+    assert (found[~unknown] == values[~unknown]).all()
+    assert found[unknown].mean() == pytest.approx(values[~unknown].mean(), abs=0.1)
+    assert found[unknown].std() == pytest.approx(values[~unknown].std(), abs=0.1)
+    for artist in np.unique(artists):
+        own = artists == artist
+        assert set(found[own & unknown].tolist()) <= set(values[own & ~unknown].tolist())
+    # Of an artist of whom nothing is known, and of nobody, somebody's value.
+    few = filled(np.array([5, np.nan, np.nan], np.float32), keys_of(["a", "b", None]))
+    assert few.tolist() == [5, 5, 5]
+    assert filled(np.full(2, np.nan, np.float32), keys_of(["a", "b"])).tolist() == [0, 0]
+
+
+def test_a_prior_cannot_tell_what_is_listed_by_what_is_known_of_it() -> None:
+    """Only tracks that lists name have a popularity and a year; evidence of an unlisted one has them all the same."""
+    plain = world()
+    listed = np.arange(len(plain)) % 2 == 0
+    bare = replace(
+        plain,
+        popularity=np.where(listed, plain.popularity, np.nan).astype(np.float32),
+        years=np.where(listed, 2000 + plain.popularity / 10, np.nan).astype(np.float32),
+    )
+    tables = learn(bare, [one[listed[one]] for one in lists_of()])
+    rows = np.arange(len(plain))
+    found = evidence(Holding.of(tables, rows[:6:2]), rows, bare)
+    by_tables = evidence(Holding.of(tables, rows[:6:2]), rows, tables.items.take(rows))
+    for values in (*found.values(), *by_tables.values()):
+        assert np.isfinite(np.asarray(values, float)).all()
+    for name in ("popularity", "year", "year_in_spreads"):
+        low, high = np.quantile(by_tables[name][listed], [0.05, 0.95])
+        assert np.mean((by_tables[name][~listed] >= low) & (by_tables[name][~listed] <= high)) > 0.75

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from recall.errors import WordsContradict
@@ -80,3 +82,11 @@ def test_every_word_is_one_that_texts_become_and_stands_once() -> None:
         Filters(features=dict(meaning.features))
         assert all(0 <= low < high for low, high in meaning.features.values())
         assert set(meaning.features) <= set(Features.__struct_fields__)
+
+
+def test_document_lists_every_word_with_what_it_asks_for() -> None:
+    document = (Path(__file__).parents[3] / "docs" / "words.md").read_text()
+    for words, meaning in SOUNDS.items():
+        asks = [f"{name} {low:g} to {high:g}" for name, (low, high) in meaning.features.items()]
+        asks += [f"genres: {', '.join(meaning.genres)}"] if meaning.genres else []
+        assert f"| {', '.join(words.split())} | {'; '.join(asks)} |\n" in document

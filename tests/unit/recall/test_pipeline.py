@@ -3,11 +3,15 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
+from msgspec import structs
 
-from recall.channels import Acoustic, Candidate, Described, Fresh, GenrePopular, SameArtist
+from recall.channels import Acoustic, Allowance, Candidate, Described, Fresh, GenrePopular, SameArtist
 from recall.errors import ChannelUnavailable, UnknownSeed
+from recall.explain import explain
 from recall.person import NOBODY, Anchor, Person
 from recall.pipeline import Answer, Recommender
 from recall.query import RecallQuery
@@ -81,7 +85,7 @@ CATALOGUE = [
 
 
 async def test_seed_leads_to_its_neighbours_and_never_to_itself() -> None:
-    answer = await ask(recommender(CATALOGUE), seeds=(Seed(track_id="t52"),), limit=4, max_per_artist=5)
+    answer = await ask(recommender(CATALOGUE), seeds=(Seed(track_id="t52"),), limit=4, max_per_artist=5, breadth=0.0)
     assert set(ids(answer)) == {"t50", "t51", "t53", "t54"}
 
 
@@ -118,7 +122,7 @@ async def test_playlist_and_title_are_seeds() -> None:
 
 async def test_taste_is_where_the_list_starts_without_seeds() -> None:
     person = Person(anchors=(Anchor("t52", 1.0, NOW),), heard={"t52": NOW})
-    answer = await ask(recommender(CATALOGUE), person, limit=4, max_per_artist=4)
+    answer = await ask(recommender(CATALOGUE), person, limit=4, max_per_artist=4, breadth=0.0)
     assert set(ids(answer)) == {"t50", "t51", "t53", "t54"}
 
 
@@ -154,8 +158,9 @@ async def test_blocked_artist_is_no_start_and_no_result() -> None:
 async def test_callers_own_events_count_like_published_ones() -> None:
     skip = Listen(event_id="e", user_id="u", kind="skip", occurred_at_ms=NOW, track_id="t51")
     made = recommender(CATALOGUE)
-    before = ids(await ask(made, seeds=(Seed(track_id="t52"),), limit=4, max_per_artist=4))
-    after = ids(await ask(made, seeds=(Seed(track_id="t52"),), limit=4, max_per_artist=4, session=(skip,)))
+    asked = {"seeds": (Seed(track_id="t52"),), "limit": 4, "max_per_artist": 4, "breadth": 0.0}
+    before = ids(await ask(made, **asked))
+    after = ids(await ask(made, **asked, session=(skip,)))
     assert "t51" in before
     assert "t51" not in after
 
@@ -257,3 +262,105 @@ async def test_no_track_of_a_long_playlist_comes_back() -> None:
     answer = await ask(made, seeds=(Seed(playlist_id="p"),), limit=50)
     assert answer.items
     assert not set(ids(answer)) & set(held)
+
+
+async def test_filters_that_nothing_can_pass_are_an_empty_list_that_says_why() -> None:
+    answer = await ask(recommender(CATALOGUE), filters=Filters(released_from="2020", released_to="2019"))
+    assert (answer.items, answer.degraded) == ((), ())
+    assert answer.notes == ("released_from 2020 is after released_to 2019",)
+
+
+async def test_list_that_is_short_says_what_was_left_out() -> None:
+    person = Person(heard={f"t{i}": NOW for i in range(90)}, dislikes=frozenset({"t90"}))
+    answer = await ask(recommender(CATALOGUE), person, limit=30)
+    assert len(ids(answer)) == 9
+    assert answer.notes == ("9 of 30 tracks: left out 90 heard, 1 disliked",)
+    assert (await ask(recommender(CATALOGUE), limit=30)).notes == ()
+
+
+async def test_other_release_of_a_disliked_recording_does_not_come() -> None:
+    again = at(45, "again", "artist2", title="Title t12 - Remastered", added_at_ms=NOW - 90 * DAY)
+    made = recommender([*CATALOGUE, again])
+    assert "again" in ids(await ask(made, limit=100, filters=Filters(exclude_track_ids=("t12",))))
+    assert "again" not in ids(await ask(made, Person(dislikes=frozenset({"t12"})), limit=100))
+
+
+async def test_channel_that_is_later_than_it_may_be_is_left_out_alone() -> None:
+    made = replace(recommender(CATALOGUE, Slow()), allowances={"slow": Allowance(within_s=0.01)})
+    answer = await ask(made, seeds=(Seed(track_id="t0"),))
+    assert answer.degraded == ("slow",)
+    assert answer.items
+
+
+async def test_channel_is_asked_for_no_more_than_it_may_give() -> None:
+    made = replace(recommender(CATALOGUE), allowances={"acoustic": Allowance(limit=3)})
+    answer = await ask(made, seeds=(Seed(track_id="t52"),), limit=30)
+    # The nearest of all is the seed itself, which never comes.
+    assert sorted(one.ranks["acoustic"] for one in answer.items if "acoustic" in one.ranks) == [1, 2]
+
+
+async def test_no_artist_comes_twice_within_four_positions() -> None:
+    answer = await ask(recommender(CATALOGUE), limit=60)
+    artists = [one.track.artist_ids[0] for one in answer.items]
+    assert len(artists) == 60
+    assert all(len(set(artists[start : start + 4])) == 4 for start in range(57))
+
+
+async def test_list_that_is_heard_in_order_is_smooth() -> None:
+    loud = {f"t{i}": (i * 37) % 100 / 100 for i in range(100)}
+    tracks = [
+        IndexedTrack(structs.replace(one.track, features=Features(energy=loud[one.track.track_id])), one.vectors)
+        for one in CATALOGUE
+    ]
+    jumps = {}
+    for surface in ("made_for_you", "radio"):
+        heard = [loud[i] for i in ids(await ask(recommender(tracks), limit=30, surface=surface))]
+        jumps[surface] = sum(abs(one - other) for one, other in pairwise(heard))
+    assert jumps["radio"] < 0.5 * jumps["made_for_you"]
+
+
+LISTENER = Person(
+    anchors=(Anchor("t52", 2.0, NOW), Anchor("t20", 1.0, NOW)),
+    followed_artists=("artist15",),
+    heard={"t52": NOW, "t20": NOW, "t70": NOW},
+    session=(Listen(event_id="e", user_id="u", kind="play", occurred_at_ms=NOW, track_id="t70"),),
+)
+RELEASE = at(300, "release", "artist15", added_at_ms=NOW - DAY)
+
+
+async def without(reason: str) -> Answer:
+    """The listener's list, had what a term of the score stands for not been there."""
+    made = recommender([*CATALOGUE, RELEASE])
+    if reason == "session_finished":
+        return await ask(made, structs.replace(LISTENER, session=()))
+    kept = [channel for channel in made.channels if channel.name != reason]
+    return await ask(replace(made, channels=kept), LISTENER)
+
+
+async def test_item_falls_when_the_reason_that_it_names_is_taken_away() -> None:
+    answer = await ask(recommender([*CATALOGUE, RELEASE]), LISTENER)
+    reasons = set()
+    for one in answer.items:
+        terms = {name: value for name, value in one.contributions.items() if name in one.reasons}
+        reason = max(terms, key=lambda name: terms[name])
+        said = one.reasons[reason]
+        assert explain(one).text.startswith(said[0].upper() + said[1:])
+        reasons.add(reason)
+        before, after = scores(answer), scores(await without(reason))
+        assert after.get(one.track.track_id, -1.0) < before[one.track.track_id]
+    assert reasons >= {"acoustic", "fresh", "session_finished"}
+
+
+def scores(answer: Answer) -> dict[str, float]:
+    """Without what other tracks take away."""
+    return {one.track.track_id: one.score - one.contributions.get("variety", 0.0) for one in answer.items}
+
+
+async def test_plays_and_seeds_behind_an_item_are_named() -> None:
+    answer = await ask(recommender([*CATALOGUE, RELEASE]), LISTENER, limit=100)
+    near = next(explain(one) for one in answer.items if one.track.track_id == "t71")
+    assert "close to Title t70, which you just finished" in near.text.replace("Close", "close")
+    assert "t70" in near.seed_track_ids
+    assert sum(near.contributions.values()) == pytest.approx(
+        next(one.score for one in answer.items if one.track.track_id == "t71"), abs=1e-5
+    )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.bandit import Evidence, posterior_of
+from recall.explain import explain
 from recall.index.protocol import NO_FILTER
 from recall.merge import Merged
 from recall.policy import LEARNED, UNLEARNED, Policy, reorder
@@ -60,3 +61,10 @@ def test_the_sum_of_all_terms_is_what_the_model_expects_but_for_what_all_share()
 def test_a_score_that_is_no_number_stays_last() -> None:
     given = [found("a", "fresh", 0.5), found("b", "fresh", float("nan")), found("c", "fresh", 0.6)]
     assert reorder(given, SCENE, taught("fresh", 1.0)).ranked[-1].track.track_id == "b"
+
+
+def test_what_outweighs_the_reasons_without_one_of_its_own_does_not_silence_them() -> None:
+    one = Merged(
+        track("a"), {"x": 0}, {"prior": 1.5, LEARNED: 0.5, "x": 0.1, "y": 0.02}, {"x": "like that", "y": "or so"}
+    )
+    assert explain(one).text == "Like that"

@@ -39,6 +39,13 @@ def test_studio_recording_is_meant_unless_the_text_says_live() -> None:
     assert live.best.track_ids == ("s1",)
 
 
+def test_well_known_track_may_be_misspelled_beside_an_obscure_one_that_is_called_so() -> None:
+    hit = Entry("hit", "Bohemian Rhapsody", ("Queen",), ("q",), 84.0)
+    found = meant("bohemian rapsody", hit, Entry("obscure", "Bohemian Rapsody", ("Nobody",), ("n",), 2.0))
+    assert found.best is not None
+    assert found.best.track_ids == ("hit",)
+
+
 def test_releases_of_one_song_are_no_ambiguity() -> None:
     assert meant("halo beyonce", HALO, HALO_REMIX).others == ()
 
