@@ -37,3 +37,7 @@ class NothingToGoBackTo(StreamError):
 
 class NotPromoted(StreamError):
     """A version does not serve after all; the message says why."""
+
+
+class LogUnreadable(StreamError):
+    """A file is no log of answers and reactions; the message names the line."""

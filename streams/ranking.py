@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 
-from models.bandit import Evidence, posterior_of
+from models.bandit import Evidence, Posterior, posterior_of
 from models.errors import EvidenceDamaged
 from recall.policy import UNLEARNED, Policy
 from recall.ranking_features import PRIOR as PRIOR_WEIGHTS
@@ -15,6 +15,7 @@ from recall.ranking_features import VERSION
 from streams.errors import StoreUnavailable, UnknownRanking
 from streams.observing.metrics import EVIDENCE_REFUSED
 from streams.settings import Settings
+from streams.state.connection import connect
 from streams.state.evidence import EvidenceReader
 from streams.state.rankings import LIVE, PRIOR, RankingStore
 
@@ -24,6 +25,26 @@ LOOK_S = 0.25
 # Evidence that does not change still grows old.
 AGED_S = 600.0
 LIVE_POLICY = f"{LIVE}-{VERSION}"
+
+
+async def posterior_named(settings: Settings, version: str) -> Posterior:
+    """What a version believes now: `prior`, for which no store is asked, `live`, or one that is kept.
+
+    Raises:
+        UnknownRanking: none is called that.
+        EvidenceDamaged: it cannot be used.
+        StoreUnavailable: Redis did not answer.
+    """
+    if version == PRIOR:
+        return UNLEARNED.posterior
+    redis = connect(settings)
+    try:
+        if version != LIVE:
+            return await RankingStore(redis, settings).posterior(version)
+        evidence = await EvidenceReader(redis, settings).changed() or {}
+        return posterior_of(PRIOR_WEIGHTS, evidence.values(), now_ms=time.time() * 1000)
+    finally:
+        await redis.aclose()
 
 
 class RankingBoard:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -140,12 +140,3 @@ def version_name(at_ms: int) -> str:
     '20231114-221320'
     """
     return time.strftime("%Y%m%d-%H%M%S", time.gmtime(at_ms / 1000))
-
-
-def described(names: Sequence[str], history: Sequence[Serving]) -> list[Mapping[str, object]]:
-    """What there is and what of it serves, ready for JSON."""
-    now = history[0]
-    return [
-        {"version": name, "serving": name == now.version, **({"because": now.because} if name == now.version else {})}
-        for name in names
-    ]
