@@ -22,6 +22,7 @@ COMMANDS = {
     "events": ["--runs", "5"],
     "startup": ["--runs", "5"],
     "person_bytes": [],
+    "order": [],
     "overload": [],
     "text_seeds": [],
     "ranking": [],
@@ -113,6 +114,12 @@ def summary_rows(results: dict[str, dict[str, Any]]) -> list[tuple[str, str, str
             f"{_tail(results['ranking']['500_candidates_ms']['draw_and_scores'])}; "
             f"{_tail(results['ranking']['one_lesson_ms'])}",
         ),
+        (
+            "transitions of 30 tracks heard in order, against unordered",
+            "30 % less",
+            f"{results['order']['30 at random']['saved']['p50']:.0%} less",
+        ),
+        ("ordering 100 tracks", "20 ms", _tail(results["order"]["100 at random"]["ms"])),
         (
             f"{overload['surge']['rate']} requests/s, three times what can be answered: those that are answered",
             f"p99 twice the normal, {2 * overload['normal']['answered_ms']['p99']:.0f} ms",

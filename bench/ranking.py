@@ -7,8 +7,12 @@ Candidates are made up; no stack runs.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+
+# As in a worker, whose one thread ranks.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 

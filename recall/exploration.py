@@ -23,6 +23,7 @@ from recall.person import Person
 from recall.policy import Ordered, Policy
 from recall.query import RecallQuery, Start
 from recall.ranking_features import COLUMN, ORDERING, at_position
+from recall.spacing import spread
 from topics.records import SurfaceName
 
 RATES: Mapping[SurfaceName, float] = {
@@ -126,7 +127,8 @@ def explore(
         return Shown(tuple(_placed(ordered, items)))
     probabilities = first_probabilities(ordered.of(pool) @ (ORDERING * policy.posterior.drawn(rng)))
     drawn = draw(probabilities, min(len(places), len(pool)), rng)
-    kept = _without_least(items, len(drawn))
+    # What stands between two tracks of an artist may be gone.
+    kept = spread(_without_least(items, len(drawn)))
     for place, (number, propensity) in zip(places, drawn, strict=False):
         kept.insert(place, replace(pool[number], explored=True, propensity=propensity))
     told = [

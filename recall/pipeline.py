@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
-from recall.diversity import balance_of, choose, spread
+from recall.diversity import balance_of, choose
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.exploration import Pooled, explore, rate_of, rng_of
@@ -40,6 +40,7 @@ from recall.seeds import (
 )
 from recall.session import Mood, merged_session, mood
 from recall.shelf import Shelf
+from recall.spacing import spread
 from recall.surfaces import DEFAULT_SURFACE, Surface, surface_of
 from recall.texts.matches import Texts
 from recall.tracks import CataloguedTrack, IndexedTrack, Vector

@@ -124,7 +124,8 @@ def features_of(candidates: Sequence[Merged], scene: Scene) -> Array:
     rows[:, COLUMN["bias"]] = 1.0
     rows[:, COLUMN["prior_score"]] = _centred(np.array([one.score for one in candidates]))
     for name in SESSION_TERMS:
-        rows[:, COLUMN[name]] = [one.contributions.get(name, 0.0) for one in candidates]
+        if any(name in one.contributions for one in candidates):
+            rows[:, COLUMN[name]] = [one.contributions.get(name, 0.0) for one in candidates]
     _fill_channels(rows, candidates)
     rows[:, COLUMN["likeness"]] = _likeness(tracks, scene)
     rows[:, COLUMN["popularity"]] = popularity
@@ -153,8 +154,10 @@ def _fill_channels(rows: Array, candidates: Sequence[Merged]) -> None:
     other = COLUMN["other_channel"]
     for row, one in enumerate(candidates):
         for name, rank in one.ranks.items():
-            column = columns.get(name, other)
-            rows[row, column] = max(rows[row, column], K / (K + rank))
+            if (column := columns.get(name)) is not None:
+                rows[row, column] = K / (K + rank)
+            else:
+                rows[row, other] = max(rows[row, other], K / (K + rank))
 
 
 def _likeness(tracks: Sequence[CataloguedTrack], scene: Scene) -> Array:
@@ -189,16 +192,21 @@ def _epoch_day(release_date: str) -> int:
 def _fill_past(rows: Array, tracks: Sequence[CataloguedTrack], scene: Scene) -> None:
     by_genre, by_artist = _shares(scene.query)
     if by_genre:
-        rows[:, COLUMN["genre_share"]] = [
-            max([by_genre.get(genre, 0.0) for genre in track.genres], default=0.0) for track in tracks
-        ]
+        rows[:, COLUMN["genre_share"]] = [_greatest(by_genre, track.genres) for track in tracks]
     if by_artist or scene.followed:
-        rows[:, COLUMN["artist_share"]] = [
-            max([by_artist.get(artist, 0.0) for artist in track.artist_ids], default=0.0) for track in tracks
-        ]
-        rows[:, COLUMN["followed"]] = [not scene.followed.isdisjoint(track.artist_ids) for track in tracks]
+        artists = [track.artist_ids for track in tracks]
+        rows[:, COLUMN["artist_share"]] = [_greatest(by_artist, some) for some in artists]
+        rows[:, COLUMN["followed"]] = [not scene.followed.isdisjoint(some) for some in artists]
     if scene.heard:
         rows[:, COLUMN["heard"]] = [_heard(scene.heard.get(track.track_id), scene.query.now_ms) for track in tracks]
+
+
+def _greatest(shares: Mapping[str, float], names: Sequence[str]) -> float:
+    greatest = 0.0
+    for name in names:
+        if (share := shares.get(name, 0.0)) > greatest:
+            greatest = share
+    return greatest
 
 
 def _heard(at_ms: int | None, now_ms: int) -> float:

@@ -26,10 +26,10 @@ from streams.agents.catalogue import CatalogueEffects, Embedder, Known, nothing
 from streams.agents.learning import LearningEffects, keep_versions
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
-from streams.agents.texts import SetAsideElsewhere, TextEffects
+from streams.agents.texts import TextEffects
 from streams.app import add_agent, create_app
 from streams.channels import open_channels
-from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge
+from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge, SetAsideElsewhere
 from streams.embedded.errors import DataDirectoryInUse
 from streams.embedded.lock import data_directory
 from streams.observing.index import measure_index
@@ -172,8 +172,9 @@ async def add_cooccurrence(settings: Settings, parts: Parts, index: TrackIndex, 
     parts.models["track2vec"] = learner.version
     effects = CooccurrenceEffects(learner)
     app = create_app(settings, f"cooccurrence.{learner.identity}")
+    playlists = batch_delivery(app, settings, CATALOG_PLAYLISTS, Playlist, effects.apply_playlists, COOCCURRENCE_PACE)
     deliveries = (
-        batch_delivery(app, settings, CATALOG_PLAYLISTS, Playlist, effects.apply_playlists, COOCCURRENCE_PACE),
+        dataclasses.replace(playlists, dead_letters=SetAsideElsewhere()),  # by the role catalogue
         batch_delivery(app, settings, LISTENING_SESSIONS, ListeningSession, effects.apply_sessions, COOCCURRENCE_PACE),
     )
     for delivery in deliveries:

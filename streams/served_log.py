@@ -83,7 +83,7 @@ def from_file(path: Path) -> Iterator[Stamped]:
             if not line.strip():
                 continue
             try:
-                is_answer = msgspec.json.decode(line, type=_Either).items != b""
+                is_answer = bytes(msgspec.json.decode(line, type=_Either).items) != b""
                 record: Served | Listen = decode(line, Served) if is_answer else decode(line, Listen)
             except (msgspec.DecodeError, RecordRefused) as error:
                 raise LogUnreadable(

@@ -64,6 +64,7 @@ class Installation:
 
     def _open(self, settings: Settings) -> None:
         self.settings = settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
         create_topics(connection_of(settings), settings.topic_prefix, 0, 1)
         self.client = Client(connection_of(settings), settings.topic_prefix)
         self.watermark: dict[str, int] = {}

@@ -53,7 +53,8 @@ def test_text_is_understood_and_the_answer_says_as_what(stack: RunningStack, pre
         assert calm.understood[0].features == {"energy": (0.0, 0.45), "acousticness": (0.6, 1.0)}
         unknown = asked(here, "halogen lamp")
         assert unknown.error is not None
-        assert (unknown.error.code, "near: Halo by Beyoncé" in unknown.error.message) == ("unknown_seed", True)
+        assert unknown.error.code == "unknown_seed"
+        assert "near: Halo by Beyoncé" in unknown.error.message
 
 
 def test_titles_change_leave_and_outlive_their_worker(stack: RunningStack, prefix: str, tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_index_from_before_there_were_titles_fills_them(stack: RunningStack, pre
         with here.worker():
             here.client.publish_many(CATALOG_TRACKS, songs())
             here.settled(CATALOG_TRACKS)
-        for path in tmp_path.glob("index/*/texts.sqlite3*"):
+        for path in tmp_path.glob("index/texts.sqlite3*"):
             path.unlink()
         with here.worker():
             eventually(lambda: meant(here, "晴天 - Jay Chou") == "qing")
