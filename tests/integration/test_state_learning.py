@@ -151,8 +151,9 @@ async def test_each_record_twice_and_each_event_again_at_another_place_count_onc
     for worker in (learner, learner, learner.again()):
         for one in arrivals:
             await worker.take(one, one)
-    assert PLAY.record is not None
-    await learner.take(event("play", "a", 40, event_id=PLAY.record.event_id))
+    for offset, early_or_late in enumerate((PLAY, LIKE), 43):
+        assert early_or_late.record is not None
+        await learner.take(event(early_or_late.record.kind, "a", offset, event_id=early_or_late.record.event_id))
     await learner.take(shown("x", "y", offset=41), shown("a", "b", "c", offset=42, partition=1))
     assert close(await learner.sums())
 
