@@ -25,6 +25,7 @@ COMMANDS = {
     "order": [],
     "overload": [],
     "text_seeds": [],
+    "ranking": [],
 }
 QUICK = {
     "import_catalogue": ["--runs", "1"],
@@ -106,6 +107,12 @@ def summary_rows(results: dict[str, dict[str, Any]]) -> list[tuple[str, str, str
             "p50 5 ms",
             f"{_tail(results['text_seeds']['find_ms'])}; {results['text_seeds']['hit_rate']:.0%} of "
             f"{results['text_seeds']['queries']} typed by hand understood",
+        ),
+        (
+            "500 candidates scored by the ranking that learns, and one lesson",
+            "1 ms, 0.1 ms",
+            f"{_tail(results['ranking']['500_candidates_ms']['draw_and_scores'])}; "
+            f"{_tail(results['ranking']['one_lesson_ms'])}",
         ),
         (
             "transitions of 30 tracks heard in order, against unordered",

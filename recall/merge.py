@@ -34,6 +34,9 @@ class Merged(Struct, frozen=True, gc=False):
         ranks: channel -> rank, from 0.
         contributions: term -> what it adds; they sum to the score.
         reasons: term -> what to tell a listener.
+        features: what the ranking knew of it, once it is shown (`recall.ranking_features`).
+        explored: whether it was drawn, rather than ranked.
+        propensity: the exact probability with which it was, at its position.
     """
 
     track: CataloguedTrack
@@ -41,6 +44,9 @@ class Merged(Struct, frozen=True, gc=False):
     contributions: Mapping[str, float]
     reasons: Mapping[str, str]
     because: tuple[str, ...] = ()
+    features: tuple[float, ...] = ()
+    explored: bool = False
+    propensity: float | None = None
 
     @property
     def score(self) -> float:

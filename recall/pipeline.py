@@ -14,6 +14,7 @@ from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
 from recall.diversity import balance_of, choose
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
+from recall.exploration import Pooled, explore, rate_of, rng_of
 from recall.filters import Sifted, contradictions, forbidden, why_short
 from recall.index.protocol import TrackIndex
 from recall.judged import judged
@@ -21,8 +22,10 @@ from recall.lexicon import Target, together
 from recall.merge import WEIGHTS, Merged, fuse
 from recall.order import in_order
 from recall.person import Person
+from recall.policy import UNLEARNED, Policy, reorder
 from recall.query import DEFAULT_LIMIT, RecallQuery, build_query, pushed_down
 from recall.rank import rank
+from recall.ranking_features import Scene
 from recall.seeds import (
     Playlists,
     SeedTracks,
@@ -38,7 +41,7 @@ from recall.seeds import (
 from recall.session import Mood, merged_session, mood
 from recall.shelf import Shelf
 from recall.spacing import spread
-from recall.surfaces import Surface, surface_of
+from recall.surfaces import DEFAULT_SURFACE, Surface, surface_of
 from recall.texts.matches import Texts
 from recall.tracks import CataloguedTrack, IndexedTrack, Vector
 from topics.records import Listen, RecommendationRequest, Understood
@@ -53,12 +56,19 @@ JUDGED = 3
 
 @dataclass(frozen=True)
 class Answer:
-    """The tracks in their order, what is missing from the work that chose them, and what else to say of the list."""
+    """The tracks in their order, what is missing from the work that chose them, and what else to say of the list.
+
+    Attributes:
+        pool: what the explored tracks were drawn from.
+        policy: version of the ranking.
+    """
 
     items: tuple[Merged, ...]
     degraded: tuple[str, ...] = ()
     understood: tuple[Understood, ...] = ()
     notes: tuple[str, ...] = ()
+    pool: tuple[Pooled, ...] = ()
+    policy: str = UNLEARNED.version
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,7 @@ class Recommender:
         weights: of the channels.
         shelf: holds the tables behind some of the channels, whose prior judges the candidates of all of them.
         texts: the catalogue's titles and names; without them free text means nothing.
+        policy: gives the ranking that serves now.
     """
 
     index: TrackIndex
@@ -108,6 +119,7 @@ class Recommender:
     allowances: Mapping[str, Allowance] = field(default_factory=dict)
     shelf: Shelf = field(default_factory=Shelf)
     texts: Texts | None = None
+    policy: Callable[[], Policy] = lambda: UNLEARNED
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
         """The list for one request.
@@ -129,7 +141,7 @@ class Recommender:
             begun = await self._begin(request, person, now_ms)
         starts = [start.track for start in begun.query.starts]
         rules = forbidden(begun.request, person, starts, begun.disliked, held=begun.held, now_ms=now_ms)
-        surface, limit = surface_of(request.surface), request.limit or DEFAULT_LIMIT
+        surface, limit, policy = surface_of(request.surface), request.limit or DEFAULT_LIMIT, self.policy()
         balance = balance_of(
             limit, surface, starts if begun.query.seeded else (), request.max_per_artist, begun.query.breadth
         )
@@ -141,13 +153,20 @@ class Recommender:
                 sifted = Sifted(fuse(found, self.weights), rules)
                 distinct = await self._judged(begun.query, one_release_each(sifted, most))
                 vectors = await self._vectors(distinct)
-                chosen = choose(rank(distinct, vectors, begun.felt), vectors, balance)
-                items = arranged(chosen, vectors, surface)
+                scene = Scene(begun.query, vectors, person.heard, frozenset(person.followed_artists), request.context)
+                ordered = reorder(rank(distinct, vectors, begun.felt), scene, policy)
+                items = arranged(choose(ordered.ranked, vectors, balance), vectors, surface)
             if len(items) == limit or all(len(some) < asked for some in found.values()):
                 break
         short = len(items) < limit
         notes = (why_short(len(items), limit, sifted.removed, begun.request.filters),) if short else ()
-        return Answer(tuple(items), begun.missing + late, begun.understood, notes)
+        with self.timed("explore"):
+            rate = request.exploration
+            if rate is None:
+                name = request.surface or DEFAULT_SURFACE
+                rate = policy.explores * rate_of(name, person, begun.query.starts, now_ms=now_ms)
+            shown = explore(items, ordered, policy, begun.query, rate, rng_of(request.request_id))
+        return Answer(shown.items, begun.missing + late, begun.understood, notes, shown.pool, policy.version)
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
         asked = dict.fromkeys(request.seeds or ())

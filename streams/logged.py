@@ -111,6 +111,19 @@ def read_catalogue(connection: Connection, prefix: str) -> tuple[list[Catalogued
     return [catalogued(one, artists, added_at_ms=0) for one in tracks.values()], playlists
 
 
+def read_records(connection: Connection, prefix: str, spec: TopicSpec) -> Iterator[Any]:
+    """Every record that a topic holds at this moment, as it is, in the order of each partition.
+
+    Raises:
+        BrokerUnavailable: no broker answers, or it stops giving records.
+    """
+    consumer = _consumer(connection)
+    try:
+        yield from _records(consumer, spec, prefix, {spec.name: _ends(consumer, spec, prefix)})
+    finally:
+        consumer.close()
+
+
 def _consumer(connection: Connection) -> Any:
     return connection.open(KafkaConsumer, enable_auto_commit=False, metrics_enabled=False, fetch_max_bytes=8 << 20)
 

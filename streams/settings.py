@@ -55,6 +55,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         popularity_half_life_days: after how long a play counts half.
         rising_half_life_days: the same for the plays of late, which tell what rises.
         popularity_max: tracks whose plays are counted, per partition; the least played are forgotten first.
+        ranking: `live` (learns and explores) or `off` (the order of channels and session alone, and nothing explored
+            unless a request asks for it; what is shown is still learnt from).
+        exploration: times each surface's rate of exploration; 0 = only where a request asks for it.
+        learning_half_life_days: after how long an impression counts half.
+        learning_window_hours: how long after an answer a reaction to it still counts.
+        learning_requests_max: answers that wait for reactions, per partition; the oldest are forgotten first. One takes
+            some 3 kB of Redis with a list of 30, and never more than 80 kB.
+        ranking_version_hours: how often the ranking is kept as a version to go back to.
         channels: channels of recall that are off or bounded, comma-separated: `NAME=off`, `NAME=TRACKS` (at most so
             many candidates) or `NAME=TRACKS/MS` (and left out when later than that).
         deadline_ms: of a request that names none.
@@ -100,6 +108,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     popularity_half_life_days: Seconds = 90.0
     rising_half_life_days: Seconds = 7.0
     popularity_max: Count = 250_000
+    ranking: Literal["live", "off"] = "live"
+    exploration: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    learning_half_life_days: Seconds = 30.0
+    learning_window_hours: Annotated[float, Meta(gt=0, le=8_784)] = 24.0
+    learning_requests_max: Count = 20_000
+    ranking_version_hours: Seconds = 1.0
     channels: str = ""
     deadline_ms: Annotated[int, Meta(ge=1, le=600_000)] = 1_000
     requests_at_once: Count = 3

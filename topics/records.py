@@ -359,8 +359,26 @@ class ServedItem(Record, frozen=True, kw_only=True):
     feature_names_version: str
 
 
+class PooledItem(Record, frozen=True, kw_only=True):
+    """A track that an explored position could have had.
+
+    Attributes:
+        source: why it was in the pool.
+        probability: with which it was drawn first; later draws share out that of the tracks that are gone.
+        features: as of a shown item, at position 0.
+    """
+
+    track_id: str
+    source: str
+    probability: float
+    features: tuple[float, ...]
+
+
 class Served(Record, frozen=True, kw_only=True):
-    """What was shown. Topic: recommendation.served. Key: user_id."""
+    """What was shown. Topic: recommendation.served. Key: user_id.
+
+    `pool` is what the explored items were drawn from, in the order of their positions.
+    """
 
     request_id: str
     user_id: str | None
@@ -368,3 +386,4 @@ class Served(Record, frozen=True, kw_only=True):
     served_at_ms: int
     policy_version: str
     items: tuple[ServedItem, ...]
+    pool: tuple[PooledItem, ...] = ()

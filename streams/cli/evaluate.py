@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from streams.cli.options import JsonOption
+from streams.cli.options import DataDirOption, JsonOption, KafkaOption, PrefixOption, settings_from
 from streams.cli.train import ArtistsOption, BesideOption, PlaylistsOption, TracksOption
 
 if TYPE_CHECKING:
@@ -191,6 +191,48 @@ def _pipeline(tracks: Path | None, artists: Path | None) -> Iterator[dict[str, W
         Client(connection_of(settings), settings.topic_prefix) as client,
     ):
         yield {"pipeline": through_kafka(settings, client)}
+
+
+@evaluate_app.command()
+def policy(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="`live`, `prior`, or one that is kept.")] = "live",
+    log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Records of answers and reactions, one JSON value a line; else Kafka's."),
+    ] = None,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    kafka: KafkaOption = None,
+    prefix: PrefixOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Estimate what a version of the ranking would have earned where the log explored.
+
+    At each explored position the version would have put the track of the pool that it expects most of. The mean reward
+    of such a position, by inverse propensity scores (ips), self-normalized (snips) and doubly robust (dr), each with an
+    interval, beside what was really earned (logged).
+
+    Example: throughbeat evaluate policy prior --json
+    """
+    import asyncio
+
+    import msgspec
+
+    from streams.cli.policy_table import print_value
+    from streams.connections import connection_of
+    from streams.policy_value import value_of
+    from streams.ranking import posterior_named
+    from streams.served_log import from_file, from_kafka, join
+
+    settings = settings_from(kafka, prefix, data_dir)
+    posterior = asyncio.run(posterior_named(settings, version))
+    records = from_file(log) if log else from_kafka(connection_of(settings), settings.topic_prefix)
+    answers = join(records, settings.learning_window_hours * 3_600_000)
+    found = {"version": version, **value_of(posterior, answers, confidence)}
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        print_value(found)
 
 
 class _Given(NamedTuple):

@@ -24,7 +24,7 @@ from streams.state.held import (
     session_entry,
 )
 from streams.state.interactions import anchor_weight
-from streams.state.keys import key_prefix, person_keys
+from streams.state.keys import explored_key, key_prefix, person_keys
 from streams.state.scripts import script
 from streams.state.watermark import decode_watermark, watermark_commands
 from topics.records import ARTIST_KINDS, Listen
@@ -109,7 +109,8 @@ class PersonStore:
         asked = watermark_commands(self._prefix, partitions)
         if user_id is None:
             return NOBODY, decode_watermark(await self._redis.run(asked) if asked else ())
-        replies = await self._redis.run([*asked, *self._read(user_id)])
+        discoveries = (b"HMGET", explored_key(self._prefix, user_id), b"tried", b"glad")
+        *replies, explored = await self._redis.run([*asked, *self._read(user_id), discoveries])
         found = person(
             user_id,
             replies[partitions + 1 :],
@@ -117,6 +118,9 @@ class PersonStore:
             rated_max=self._rated_max,
             anchors_max=ANCHORS_MAX,
         )
+        if explored[0] is not None:
+            tried, glad = map(float, explored)
+            found = msgspec.structs.replace(found, explored=tried, explored_gladly=glad)
         return found, decode_watermark(replies[:partitions])
 
     def _read(self, user_id: str) -> list[Command]:
@@ -162,7 +166,7 @@ class PersonStore:
         Raises:
             StoreUnavailable: it is not known whether it was deleted; forget again.
         """
-        await self._redis.run([(b"UNLINK", *person_keys(self._prefix, user_id))])
+        await self._redis.run([(b"UNLINK", *person_keys(self._prefix, user_id), explored_key(self._prefix, user_id))])
 
 
 def effect(sent: Sent) -> Command:
