@@ -28,11 +28,13 @@ from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
+from streams.sessions import CaughtUp, SessionCloser
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
+from streams.state.sessions import SessionStore
 from streams.turns import Turns
 from streams.vectors import layout_of
 from streams.worker import Parts, Role
@@ -135,11 +137,13 @@ def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
     """The agent that counts what people do."""
     app = create_app(settings, "listening")
     popularity = PopularityStore(redis, settings)
-    effects = ListeningEffects(PersonStore(redis, settings), popularity)
+    sessions = SessionStore(redis, settings)
+    effects = ListeningEffects(PersonStore(redis, settings), popularity, sessions)
     delivery = batch_delivery(app, settings, LISTENING_EVENTS, Listen, effects.apply, LISTENING_PACE)
     delivery = dataclasses.replace(delivery, passed_over=popularity.applied_through)
     add_agent(app, LISTENING_EVENTS, settings.topic_prefix, delivery.run)
     parts.apps.append(app)
+    parts.background.append(SessionCloser(sessions, CaughtUp(app), FaustProducer(app), settings).run)
 
 
 def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, redis: Any) -> None:

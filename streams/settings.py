@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         person_heard_max: tracks remembered as heard, the oldest forgotten first.
         person_rated_max: likes, dislikes, saves, blocks and follows remembered, each. With both bounds as they are, a
             person takes 0.7 kB of Redis after one event, 29 kB after some hundred, and never more than 500 kB.
+        session_silence_s: how long somebody hears nothing before their session is over.
         popularity_half_life_days: after how long a play counts half.
         popularity_max: tracks whose plays are counted, per partition; the least played are forgotten first.
         deadline_ms: of a request that names none.
@@ -89,6 +90,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     reply_topics: str = "recommendation.replies"
     person_heard_max: Count = 2_000
     person_rated_max: Count = 1_000
+    session_silence_s: Annotated[float, Meta(gt=0, le=86_400)] = 1_800.0
     popularity_half_life_days: Seconds = 90.0
     popularity_max: Count = 250_000
     deadline_ms: Annotated[int, Meta(ge=1, le=600_000)] = 1_000

@@ -169,6 +169,46 @@ class Listen(Record, frozen=True, kw_only=True):
             raise ValueError(f"expected track_id for kind {self.kind!r}, got none")
 
 
+class SessionTrack(Record, frozen=True, kw_only=True):
+    """One hearing in a session. Of a `play`, `played_ms` `None` means "to the end"; of a `skip`, "at once"."""
+
+    track_id: TrackId
+    kind: Literal["play", "skip"]
+    occurred_at_ms: Milliseconds
+    played_ms: Milliseconds | None = None
+    duration_ms: Milliseconds | None = None
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the person moved on."""
+        return self.kind == "skip"
+
+    @property
+    def heard(self) -> float | None:
+        """The share that was heard, 0..1; `None` when the track's length is not known."""
+        if self.played_ms is None:
+            return 0.0 if self.skipped else 1.0
+        return min(1.0, self.played_ms / self.duration_ms) if self.duration_ms else None
+
+
+class ListeningSession(Record, frozen=True, kw_only=True):
+    """What a person heard without a long silence. Topic: listening.sessions. Key: user_id.
+
+    The same session may come twice, with the same `session_id`: readers count it once.
+
+    Attributes:
+        tracks: every hearing, in the order of `occurred_at_ms`.
+        context: of its first event.
+    """
+
+    session_id: Id
+    user_id: UserId
+    started_at_ms: Milliseconds
+    ended_at_ms: Milliseconds
+    tracks: Annotated[tuple[SessionTrack, ...], Meta(max_length=1_000)]
+    context: ListeningContext | None = None
+
+
 class Seed(Record, frozen=True, kw_only=True):
     """Where a recommendation starts from: exactly one of the four."""
 

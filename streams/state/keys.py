@@ -10,6 +10,7 @@ from __future__ import annotations
 PERSON_KEYS = (
     b":meta",
     b":recent",
+    b":closed",
     b":heard",
     b":likes",
     b":dislikes",
@@ -42,6 +43,11 @@ def _without_braces(user_id: str) -> str:
 def popularity_key(prefix: str, partition: int) -> str:
     """The decayed plays of one partition, by track."""
     return f"{prefix}popularity:{{p{partition}}}"
+
+
+def due_key(prefix: str, partition: int) -> str:
+    """The persons of one partition, by when their sessions are to be looked at."""
+    return f"{prefix}sessions-due:{{p{partition}}}"
 
 
 def applied_key(prefix: str, partition: int) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+NAMES = ("person", "popularity", "applied", "catalogue", "due", "claim", "sent", "settle")
+
 
 @dataclass(frozen=True)
 class Script:
@@ -25,4 +27,4 @@ def script(name: str) -> Script:
 
 def all_scripts() -> tuple[Script, ...]:
     """Everything that a server must have loaded."""
-    return tuple(script(name) for name in ("person", "popularity", "applied", "catalogue"))
+    return tuple(script(name) for name in NAMES)
