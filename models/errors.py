@@ -25,3 +25,7 @@ class VectorNotFinite(ModelError):
 
 class TooFewTracks(ModelError):
     """A catalogue is too small, or its tracks have too little in common, to learn from or to measure with."""
+
+
+class StateInUse(ModelError):
+    """Another process learns into the same directory; the message names it."""

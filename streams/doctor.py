@@ -26,9 +26,24 @@ from streams.state.connection import connect
 from topics.client import Client
 from topics.errors import TopicError
 from topics.records import RecommendationRequest
-from topics.specs import ALL, CATALOG_TRACKS, DEAD_LETTERS, LISTENING_EVENTS, REQUESTS, TopicSpec, full_name
+from topics.specs import (
+    ALL,
+    CATALOG_PLAYLISTS,
+    CATALOG_TRACKS,
+    DEAD_LETTERS,
+    LISTENING_EVENTS,
+    REQUESTS,
+    TopicSpec,
+    full_name,
+)
 
 ANSWER_WITHIN_S = 5.0
+READ_BY = (
+    (CATALOG_TRACKS, "catalogue"),
+    (LISTENING_EVENTS, "listening"),
+    (CATALOG_PLAYLISTS, "cooccurrence"),
+    (REQUESTS, "recommendations"),
+)
 LAG_OF_NOTE = 10_000
 
 
@@ -132,7 +147,7 @@ def check_topics(admin: Any, settings: Settings) -> Iterator[Check]:
     yield Check("dead letters", True, str(dead), "look at them with `throughbeat dead-letters list`" if dead else "")
     installation = full_name(REQUESTS, prefix).removesuffix(REQUESTS.name)
     groups = [name for name in group_names(admin) if name.startswith(f"{installation}throughbeat.")]
-    for spec, role in ((CATALOG_TRACKS, "catalogue"), (LISTENING_EVENTS, "listening"), (REQUESTS, "recommendations")):
+    for spec, role in READ_BY:
         yield check_role(admin, spec, role, groups, prefix)
 
 

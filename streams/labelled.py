@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.duplicates import recording_key
-from recall.titles import title_key
+from recall.columns import first_name
+from recall.titles import read_title, title_key
 from recall.tracks import CataloguedTrack
 from streams.agents.catalogue import catalogued
 from streams.importing.artists import open_artists
@@ -44,6 +43,7 @@ class Catalogue:
         recordings: (N,) releases of one recording have one label.
         folds: (N,) of the first artist, 0 to 9; a track without one has a fold of its own.
         playlists: rows of the tracks of each playlist, each once; tracks that the catalogue has not are left out.
+        lists: ids of the tracks of each playlist in its order, each once, whether the catalogue has them or not.
     """
 
     tracks: Sequence[CataloguedTrack]
@@ -53,6 +53,7 @@ class Catalogue:
     recordings: Labels
     folds: Labels
     playlists: Sequence[Labels]
+    lists: Sequence[Sequence[str]]
 
     @property
     def held_out(self) -> NDArray[np.bool_]:
@@ -80,32 +81,31 @@ def labelled(tracks: Sequence[CataloguedTrack], playlists: Iterable[Sequence[str
     names = [first_name(track) for track in tracks]
     ids = [next(iter(track.artist_ids), None) for track in tracks]
     rows = {track.track_id: row for row, track in enumerate(tracks)}
+    lists = [list(dict.fromkeys(one)) for one in playlists]
     return Catalogue(
         tracks=tracks,
         albums=_numbered([track.album_id for track in tracks]),
         artists=_numbered(names),
         artist_ids=_numbered(ids if any(ids) else names),
-        recordings=_numbered([recording_key(track) for track in tracks]),
+        recordings=_numbered([recording_of(track) for track in tracks]),
         folds=np.array([fold_of(name or key) for name, key in zip(names, rows, strict=True)], dtype=np.int64),
-        playlists=[np.array(sorted({rows[i] for i in one if i in rows}), dtype=np.int64) for one in playlists],
+        playlists=[np.array(sorted({rows[i] for i in one if i in rows}), dtype=np.int64) for one in lists],
+        lists=lists,
     )
+
+
+def recording_of(track: CataloguedTrack) -> tuple[str, str]:
+    """What all releases of one recording have in common: the title without its edition, and the first artist.
+
+    Two recordings that an artist made of one song are taken for one: a neighbour too few, and none too many.
+    """
+    first = track.artists[0] if track.artists else None
+    return read_title(track.title).stem, title_key((first.name or first.artist_id or "") if first else "")
 
 
 def fold_of(name: str) -> int:
     """The fold of an artist, 0 to 9: it depends on nothing but the name, so every catalogue has the same."""
     return int(hashlib.sha256(name.encode()).hexdigest(), 16) % FOLDS
-
-
-def first_name(track: CataloguedTrack) -> str | None:
-    """A key of the first artist; where a source joins several names, of what stands before the first comma or `&`.
-
-    One artist has one key, whomever a track was made with, so that nobody is held out and trained on at once. That
-    "Earth, Wind & Fire" is called "earth" does no harm.
-    """
-    artist = track.artists[0] if track.artists else None
-    if artist is None or not artist.name:
-        return artist.artist_id if artist else None
-    return title_key(re.split(r"[,;&]", artist.name)[0]) or title_key(artist.name)
 
 
 def records_of(source: Source, kind: type[Any]) -> Iterator[Any]:

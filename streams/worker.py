@@ -28,10 +28,11 @@ from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Role = Literal["catalogue", "listening", "recommendations"]
-ROLES: tuple[Role, ...] = ("catalogue", "listening", "recommendations")
-# Both hold the embedded index, which has one owner.
+Role = Literal["catalogue", "listening", "cooccurrence", "collaborative", "recommendations"]
+ROLES: tuple[Role, ...] = ("catalogue", "listening", "cooccurrence", "collaborative", "recommendations")
+# These hold the embedded index, which has one owner; the first two cannot do without each other.
 INDEX_ROLES: frozenset[Role] = frozenset({"catalogue", "recommendations"})
+LEARNING_ROLES: frozenset[Role] = frozenset({"cooccurrence"})
 # How long a worker that ends tries to tell how far it came.
 COMMIT_S = 3.0
 # A part that does not stop in that time does not keep the worker from leaving.
@@ -81,11 +82,12 @@ def check_roles(roles: Sequence[Role], settings: Settings) -> None:
     Raises:
         SettingInvalid: says which roles belong together and what else would help.
     """
-    held = INDEX_ROLES & set(roles)
-    if held and held != INDEX_ROLES and not settings.qdrant_url:
+    held = (INDEX_ROLES | LEARNING_ROLES) & set(roles)
+    if held and not held >= INDEX_ROLES and not settings.qdrant_url:
         raise SettingInvalid(
-            "expected the roles catalogue and recommendations in one worker, because the embedded index has one owner; "
-            "run --roles catalogue,recommendations, or name a Qdrant server in THROUGHBEAT_QDRANT_URL"
+            "expected the roles catalogue and recommendations in one worker, with cooccurrence if it is to run, "
+            "because the embedded index has one owner; run --roles catalogue,cooccurrence,recommendations, or name "
+            "a Qdrant server in THROUGHBEAT_QDRANT_URL"
         )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 
 from recall.index.protocol import NO_FILTER, Hit, TrackFilter
 from recall.query import first_day
-from recall.titles import title_key
 from recall.tracks import LEARNED, CataloguedTrack, IndexedTrack, Vector
 
 
@@ -20,7 +20,6 @@ def matches(track: CataloguedTrack, where: TrackFilter) -> bool:
             not where.artists_any or bool(set(where.artists_any) & set(track.artist_ids)),
             not set(where.artists_none) & set(track.artist_ids),
             track.track_id not in where.tracks_none,
-            where.title_key is None or title_key(track.title) == where.title_key,
             where.released_from is None or (released is not None and released >= where.released_from),
             where.released_to is None or (released is not None and released <= where.released_to),
             *(values[r.feature] is not None and r.low <= values[r.feature] <= r.high for r in where.features),
@@ -65,8 +64,18 @@ class BruteIndex:
         known = {i: self.stored[i].vectors for i in track_ids if i in self.stored}
         return {i: vectors[using] for i, vectors in known.items() if using in vectors}
 
+    async def sample(self, rng: random.Random, *, using: str = "acoustic") -> Vector | None:
+        vectors = [one.vectors[using] for one in self.stored.values() if using in one.vectors]
+        return rng.choice(vectors) if vectors else None
+
     async def nearest(
-        self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = "acoustic"
+        self,
+        vector: Vector,
+        limit: int,
+        where: TrackFilter = NO_FILTER,
+        *,
+        using: str = "acoustic",
+        exact: bool = False,
     ) -> list[Hit]:
         self.calls.append("nearest")
         hits = [

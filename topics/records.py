@@ -170,34 +170,28 @@ class Listen(Record, frozen=True, kw_only=True):
 
 
 class SessionTrack(Record, frozen=True, kw_only=True):
-    """One hearing in a session. Of a `play`, `played_ms` `None` means "to the end"; of a `skip`, "at once"."""
+    """A track of a closed session and how it was heard.
+
+    Attributes:
+        heard: the share of it, 0..1, `None` when unknown.
+        played_ms: as in the event; of a track played to its end, or skipped at once, it may be `None`.
+    """
 
     track_id: TrackId
-    kind: Literal["play", "skip"]
-    occurred_at_ms: Milliseconds
+    skipped: bool = False
+    heard: Unit | None = None
+    occurred_at_ms: Milliseconds | None = None
     played_ms: Milliseconds | None = None
     duration_ms: Milliseconds | None = None
 
-    @property
-    def skipped(self) -> bool:
-        """Whether the person moved on."""
-        return self.kind == "skip"
-
-    @property
-    def heard(self) -> float | None:
-        """The share that was heard, 0..1; `None` when the track's length is not known."""
-        if self.played_ms is None:
-            return 0.0 if self.skipped else 1.0
-        return min(1.0, self.played_ms / self.duration_ms) if self.duration_ms else None
-
 
 class ListeningSession(Record, frozen=True, kw_only=True):
-    """What a person heard without a long silence. Topic: listening.sessions. Key: user_id.
+    """What a person heard without a long pause. Topic: listening.sessions. Key: user_id.
 
     The same session may come twice, with the same `session_id`: readers count it once.
 
     Attributes:
-        tracks: every hearing, in the order of `occurred_at_ms`.
+        tracks: every hearing, in the order in which they occurred.
         context: of its first event.
     """
 
@@ -229,7 +223,8 @@ class Seed(Record, frozen=True, kw_only=True):
 class Filters(Record, frozen=True, kw_only=True):
     """What an answer may hold. `None` everywhere means: no such limit.
 
-    `features` maps a feature's name to its inclusive `[low, high]`.
+    `features` maps a feature's name to its inclusive `[low, high]`. `compatible`: only tracks of about the tempo (half
+    and double time count) and the energy of what the list starts from.
     """
 
     genres_any: Annotated[tuple[Genre, ...], Meta(max_length=200)] | None = None
@@ -241,6 +236,7 @@ class Filters(Record, frozen=True, kw_only=True):
     exclude_track_ids: Annotated[tuple[TrackId, ...], Meta(max_length=10_000)] | None = None
     exclude_heard_days: Annotated[float, Meta(ge=0, le=36_500)] | None = None
     features: dict[str, tuple[float, float]] | None = None
+    compatible: bool | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a feature that does not exist or a range that is upside down."""
@@ -306,8 +302,30 @@ class Item(Record, frozen=True, kw_only=True):
     why: Why | None = None
 
 
+class Understood(Record, frozen=True, kw_only=True):
+    """What the free text of a seed was taken for.
+
+    `others`: what it may mean as well, the likeliest first. For words, the rest says what they ask of a track: one of
+    the genres, features within inclusive ranges, years; `ignored` are words that say nothing known.
+    """
+
+    query: str
+    kind: Literal["track", "artist", "words"]
+    label: str
+    track_id: str | None = None
+    artist_id: str | None = None
+    others: tuple[str, ...] = ()
+    genres: tuple[str, ...] = ()
+    features: dict[str, tuple[float, float]] = {}
+    years: tuple[int, int] | None = None
+    ignored: tuple[str, ...] = ()
+
+
 class RecommendationReply(Record, frozen=True, kw_only=True):
-    """The answer to one request. Topic: recommendation.replies. Key: request_id."""
+    """The answer to one request. Topic: recommendation.replies. Key: request_id.
+
+    `notes` says in words what an asker should know of the list, such as why it is short.
+    """
 
     request_id: str | None
     user_id: str | None
@@ -315,8 +333,10 @@ class RecommendationReply(Record, frozen=True, kw_only=True):
     error: ReplyError | None = None
     items: tuple[Item, ...] = ()
     degraded: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     models: dict[str, str | None] = {}
     watermark: dict[str, int] = {}
+    understood: tuple[Understood, ...] = ()
     took_ms: float = 0.0
 
 

@@ -7,9 +7,10 @@ about a millisecond, and the event loop runs between them.
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,13 +30,16 @@ from qdrant_edge import (
 
 from recall.errors import IndexUnavailable
 from recall.index.filters import edge_filter
+from recall.index.growth import LAST, Written, catch_up
 from recall.index.kept import Kept
 from recall.index.optimise import optimise_copy
 from recall.index.points import (
+    DRAWN_AT_ONCE,
     Version,
     batched,
     check_named,
     check_vectors,
+    drawn_point,
     floats,
     latest_versions,
     payload_of,
@@ -70,8 +74,9 @@ class EdgeIndex:
         self._dimensions = dict(dimensions)
         self._learned = sorted(LEARNED & dimensions.keys())
         self._writing = asyncio.Lock()
-        # Writes since the shard was copied to be optimised; `None` while no copy is.
-        self._since_copy: list[UpdateOperation] | None = None
+        info = shard.info()
+        noted = home.outside()
+        self._written = Written(max(0, info.points_count - info.indexed_vectors_count) if noted is None else noted)
         self._unflushed = False
         # Queries ask for ids, and most of their tracks are here. Nobody else writes.
         self._kept = Kept()
@@ -145,8 +150,7 @@ class EdgeIndex:
             self._kept.forget(points)
         self._shard_call(self._shard.update, operation)
         self._unflushed = True
-        if self._since_copy is not None:
-            self._since_copy.append(operation)
+        self._written.add(points)
 
     async def withdraw(self, track_ids: Sequence[str]) -> None:
         """Forget tracks; an unknown id is no error."""
@@ -205,6 +209,14 @@ class EdgeIndex:
 
         return await nearest_in_order(search, limit)
 
+    async def sample(self, rng: random.Random, *, using: str = ACOUSTIC) -> Vector | None:
+        """The vector of one name of a track drawn at random; `None` when no track near the drawn place has it."""
+        place = point_text(drawn_point(rng))
+        request = ScrollRequest(offset=place, limit=DRAWN_AT_ONCE, with_payload=False, with_vector=[using])
+        records, _ = self._shard_call(self._shard.scroll, request)
+        vectors = (_vectors(record.vector) for record in records)
+        return next((found[using] for found in vectors if using in found), None)
+
     async def most_popular(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, the most popular first; unknown popularity counts as 0."""
         return self._greatest(POPULARITY, limit, where)
@@ -229,16 +241,25 @@ class EdgeIndex:
     async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, in no stated order."""
         found: list[CataloguedTrack] = []
+        if limit > 0:
+            async for page in self.pages(where, min(limit, _READ_AT_ONCE)):
+                found += page
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+    async def pages(
+        self, where: TrackFilter = NO_FILTER, size: int = _READ_AT_ONCE
+    ) -> AsyncIterator[list[CataloguedTrack]]:
+        """All tracks that match, so many at a time, in no stated order; one that is written meanwhile may be missed."""
         condition, after = edge_filter(where), None
-        while len(found) < limit:
-            page = min(limit - len(found), _READ_AT_ONCE)
-            request = ScrollRequest(offset=after, limit=page, filter=condition, with_payload=[DOC], with_vector=False)
+        while True:
+            request = ScrollRequest(offset=after, limit=size, filter=condition, with_payload=[DOC], with_vector=False)
             records, after = self._shard_call(self._shard.scroll, request)
-            found.extend(track_of(record.payload) for record in records)
+            yield [track_of(record.payload) for record in records]
             if after is None:
-                break
+                return
             await asyncio.sleep(0)
-        return found
 
     async def count(self) -> int:
         """How many tracks are indexed."""
@@ -250,13 +271,13 @@ class EdgeIndex:
         async with self._writing:
             if self._unflushed:
                 self._shard_call(lambda _: self._shard.flush(), None)
+                self._home.note_outside(self.unoptimised)
                 self._unflushed = False
 
     @property
     def unoptimised(self) -> int:
-        """Tracks with a vector that is in no search graph, so that each is compared with."""
-        info = self._shard_call(lambda _: self._shard.info(), None)
-        return max(0, int(info.points_count) - int(info.indexed_vectors_count))
+        """Tracks that are in no search graph as they are now, so that each search compares with every one."""
+        return self._written.outside
 
     async def optimise(self) -> None:
         """Build the search graph anew, on a copy and in a child process: reads go on, writes are held for the copying.
@@ -271,13 +292,12 @@ class EdgeIndex:
         try:
             await self._copy_to(copy)
             await optimise_copy(copy)
-            optimised = load_shard(copy)
-            await self._catch_up(optimised)
+            optimised = self._shard_call(load_shard, copy)
             await self._take(optimised, copy)
         except OSError as error:
             raise IndexUnavailable(f"the index was not optimised: {error}") from error
         finally:
-            self._since_copy = None
+            self._written.given_up()
             await asyncio.to_thread(self._home.sweep)
 
     async def _copy_to(self, copy: Path) -> None:
@@ -287,27 +307,30 @@ class EdgeIndex:
         async with self._writing:
             self._shard_call(lambda _: self._shard.flush(), None)
             await asyncio.to_thread(shutil.copytree, current, copy)
-            self._since_copy = []
-
-    async def _catch_up(self, optimised: EdgeShard) -> None:
-        """Write to the copy what was written since, until little is left."""
-        while self._since_copy and len(self._since_copy) > 1:
-            self._shard_call(optimised.update, self._since_copy.pop(0))
-            await asyncio.sleep(0)
+            self._written.copied()
 
     async def _take(self, optimised: EdgeShard, copy: Path) -> None:
-        async with self._writing:
-            for operation in self._since_copy or ():
-                self._shard_call(optimised.update, operation)
-            self._shard_call(lambda _: optimised.flush(), None)
-            self._home.point_to(copy)
-            former, self._shard = self._shard, optimised
-        former.close()
+        """Bring the copy up to date, and let it serve; for the last of it, writers wait."""
+        try:
+            await catch_up(self._written, self._shard, optimised, until=LAST)
+            async with self._writing:
+                await catch_up(self._written, self._shard, optimised, until=0)
+                optimised.flush()
+                self._home.point_to(copy)
+                former, self._shard = self._shard, optimised
+                self._written.taken_over()
+                self._home.note_outside(self.unoptimised)
+            former.close()
+        except OSError:
+            raise
+        except Exception as error:  # the engine raises nothing narrower
+            raise IndexUnavailable(f"the index was not optimised: {error}") from error
 
     async def close(self) -> None:
         """Flush, and let another process own the index."""
         async with self._writing:
             self._shard.close()
+            self._home.note_outside(self.unoptimised)
             self._home.release()
 
     def _shard_call(self, call: Callable[[_Asked], _Answer], asked: _Asked) -> _Answer:

@@ -52,8 +52,6 @@ def required(where: TrackFilter) -> list[Condition]:
         for field, keywords in (("genres", where.genres_any), ("artist_ids", where.artists_any))
         if keywords
     ]
-    if where.title_key is not None:
-        found.append(AnyOf("title_key", (where.title_key,)))
     if where.released_from is not None or where.released_to is not None:
         found.append(Between("released", where.released_from, where.released_to))
     found.extend(map(_feature_range, where.features))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import random
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,6 @@ import numpy as np
 
 from recall.index.protocol import RANGED_FEATURES
 from recall.index.schema import ADDED_AT, DOC, POPULARITY, RELEASED, UPDATED_AT
-from recall.titles import title_key
 from recall.tracks import CataloguedTrack, IndexedTrack, Vector
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://throughbeat.dev/tracks").bytes
@@ -27,6 +27,8 @@ _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z", re.ASCII)
 # The bits of a UUID that say how it was made, and all the others. Source: RFC 9562, section 5.5.
 _VERSION_5 = 0x5 << 76 | 0x2 << 62
 _HASHED = ~(0xF << 76 | 0x3 << 62)
+# Points looked at from a drawn place on, for one that has the vector.
+DRAWN_AT_ONCE = 16
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(CataloguedTrack)
 
@@ -35,6 +37,11 @@ def point_number(track_id: str) -> int:
     """The point of a track: `uuid.uuid5` of our namespace as a number, at a third of its cost."""
     digest = hashlib.sha1(_NAMESPACE + track_id.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:16], "big") & _HASHED | _VERSION_5
+
+
+def drawn_point(rng: random.Random) -> int:
+    """A place among the points, each as likely as any other: points are hashes of what they stand for."""
+    return rng.getrandbits(128) & _HASHED | _VERSION_5
 
 
 def point_text(number: int) -> str:
@@ -65,7 +72,6 @@ def payload_of(track: CataloguedTrack) -> dict[str, Any]:
     """What is stored of a track beside its vectors; what is unknown is absent, save popularity, which is then 0."""
     payload: dict[str, Any] = {
         DOC: _encoder.encode(track).decode(),
-        "title_key": title_key(track.title),
         POPULARITY: float(track.popularity or 0.0),
         UPDATED_AT: track.updated_at_ms,
         ADDED_AT: track.added_at_ms,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,7 +44,6 @@ class TrackFilter:
     artists_any: tuple[str, ...] = ()
     artists_none: tuple[str, ...] = ()
     tracks_none: tuple[str, ...] = ()
-    title_key: str | None = None
     released_from: int | None = None
     released_to: int | None = None
     features: tuple[FeatureRange, ...] = ()
@@ -91,9 +91,21 @@ class TrackIndex(Protocol):
         """The vector of one name of those of the tracks that have it, by id: cheaper than `fetch` of all of them."""
 
     async def nearest(
-        self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = "acoustic"
+        self,
+        vector: Vector,
+        limit: int,
+        where: TrackFilter = NO_FILTER,
+        *,
+        using: str = "acoustic",
+        exact: bool = False,
     ) -> list[Hit]:
-        """At most `limit` tracks that match and have such a vector, nearest first, ties by track id."""
+        """At most `limit` tracks that match and have such a vector, nearest first, ties by track id.
+
+        `exact` compares with every one, at a cost: it is for measuring what the search graph misses.
+        """
+
+    async def sample(self, rng: random.Random, *, using: str = "acoustic") -> Vector | None:
+        """The vector of one name of a track drawn at random; `None` when no track near the drawn place has it."""
 
     async def most_popular(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, the most popular first; unknown popularity counts as 0."""

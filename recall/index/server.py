@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import ssl
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ from recall.errors import IndexUnavailable
 from recall.index.filters import server_filter
 from recall.index.operations import replacements, upserts
 from recall.index.points import (
+    DRAWN_AT_ONCE,
     batched,
     check_named,
     check_vectors,
+    drawn_point,
     floats,
     latest_versions,
     point_id,
+    point_text,
     query_vector,
     track_of,
 )
@@ -215,11 +219,17 @@ class ServerIndex:
         return {track_id: vectors[using] for track_id, vectors in stored if using in vectors}
 
     async def nearest(
-        self, vector: Vector, limit: int, where: TrackFilter = NO_FILTER, *, using: str = ACOUSTIC
+        self,
+        vector: Vector,
+        limit: int,
+        where: TrackFilter = NO_FILTER,
+        *,
+        using: str = ACOUSTIC,
+        exact: bool = False,
     ) -> list[Hit]:
         """At most `limit` tracks that match, nearest first, ties by track id."""
         query, condition = query_vector(vector, using, self._dimensions), server_filter(where)
-        params = models.SearchParams(hnsw_ef=SEARCH_BREADTH)
+        params = models.SearchParams(hnsw_ef=SEARCH_BREADTH, exact=exact)
 
         async def search(wanted: int) -> list[Hit]:
             found = await _answer(
@@ -236,6 +246,17 @@ class ServerIndex:
             return [Hit(track_of(point.payload), point.score) for point in found.points]
 
         return await nearest_in_order(search, limit)
+
+    async def sample(self, rng: random.Random, *, using: str = ACOUSTIC) -> Vector | None:
+        """The vector of one name of a track drawn at random; `None` when no track near the drawn place has it."""
+        place = point_text(drawn_point(rng))
+        records, _ = await _answer(
+            self._client.scroll(
+                self._collection, limit=DRAWN_AT_ONCE, offset=place, with_payload=False, with_vectors=[using]
+            )
+        )
+        vectors = (_vectors(record.vector) for record in records)
+        return next((found[using] for found in vectors if using in found), None)
 
     async def most_popular(self, limit: int, where: TrackFilter = NO_FILTER) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, the most popular first; unknown popularity counts as 0."""

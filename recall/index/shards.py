@@ -3,6 +3,7 @@
 <root>/owner      locked by the process that has the index open; the lock dies with it
 <root>/current    the name of the shard in use; replaced by a rename, so it is always one or the other
 <root>/shard-7/   what `current` names; any other shard is what a crash left, and goes on the next opening
+<root>/outside    how many points were outside the search graph when that was last written down
 """
 
 from __future__ import annotations
@@ -121,6 +122,15 @@ class ShardHome:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def outside(self) -> int | None:
+        """What `note_outside` was told last."""
+        note = self._root / "outside"
+        return int(note.read_text() or 0) if note.exists() else None
+
+    def note_outside(self, points: int) -> None:
+        """Remember roughly how many points are outside the search graph; nothing breaks when a crash loses it."""
+        (self._root / "outside").write_text(str(points))
 
     def sweep(self) -> None:
         """Delete every shard that is not in use."""

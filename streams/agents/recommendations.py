@@ -17,6 +17,7 @@ from recall.explain import explain
 from recall.merge import Merged
 from recall.person import Person
 from recall.pipeline import Answer, Recommender
+from recall.surfaces import DEFAULT_SURFACE
 from streams.delivery import DeadLetters
 from streams.errors import Overloaded, StoreUnavailable
 from streams.observing.metrics import count_reply, count_request, timed
@@ -38,12 +39,11 @@ from topics.specs import SERVED, full_name
 
 log = logging.getLogger(__name__)
 
-DEFAULT_SURFACE = "made_for_you"
 POLICY_VERSION = "rank-fusion-1"
 # What a served item's features are, in this order; a change is a new version.
-FEATURES_VERSION = "1"
-CHANNELS = ("acoustic", "same_artist", "fresh", "genre_popular")
-SESSION_TERMS = ("session_finished", "session_skipped")
+FEATURES_VERSION = "2"
+CHANNELS = ("acoustic", "same_artist", "fresh", "genre_popular", "similar_artists", "fresh_nearby", "rising")
+TERMS = ("session_finished", "session_skipped", "variety")
 # A request's own clock counts unless it is further off than requests are kept.
 CLOCK_LIMIT_MS = 3_600_000
 # Kept back of the deadline when waiting for events, so that there is time to answer without them.
@@ -219,8 +219,10 @@ class RecommendationAgent:
                 for position, one in enumerate(settled.answer.items)
             ),
             degraded=degraded,
+            notes=settled.answer.notes,
             models=dict(self.models),
             watermark={str(partition): offset for partition, offset in sorted(settled.watermark.items())},
+            understood=settled.answer.understood,
         )
 
     async def _refuse(self, message: Any, refused: RecordRefused) -> None:
@@ -287,14 +289,14 @@ def item(position: int, one: Merged, *, explained: bool) -> Item:
 
 
 def impression(position: int, one: Merged) -> ServedItem:
-    """What a reward model needs of one line: reciprocal ranks by channel, then the session's terms."""
+    """What a reward model needs of one line: reciprocal ranks by channel, then the other terms of its score."""
     ranks = [1 / (1 + one.ranks[name]) if name in one.ranks else 0.0 for name in CHANNELS]
     return ServedItem(
         track_id=one.track.track_id,
         position=position,
         explored=False,
         propensity=None,
-        features=(*ranks, *(one.contributions.get(name, 0.0) for name in SESSION_TERMS)),
+        features=(*ranks, *(one.contributions.get(name, 0.0) for name in TERMS)),
         feature_names_version=FEATURES_VERSION,
     )
 

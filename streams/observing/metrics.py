@@ -74,6 +74,18 @@ INDEXED = Gauge("throughbeat_index_tracks", "Tracks in the index.", registry=REG
 OUTSIDE_GRAPH = Gauge(
     "throughbeat_index_tracks_outside_graph", "Tracks that each search compares one by one.", registry=REGISTRY
 )
+RECALL = Gauge(
+    "throughbeat_index_recall",
+    "Share of the 100 nearest that a search finds, against comparing with every track, over the last 64 looks.",
+    ["vector"],
+    registry=REGISTRY,
+)
+TRACK2VEC = Gauge("throughbeat_track2vec", "Size and work of what is learned from lists.", ["what"], registry=REGISTRY)
+TRACK2VEC_DRIFT = Gauge(
+    "throughbeat_track2vec_drift",
+    "How far tracks have moved on average since the last full training: 1 less the cosine.",
+    registry=REGISTRY,
+)
 MODEL = Info("throughbeat_model", "Versions of the models behind the answers.", ["model"], registry=REGISTRY)
 WORKER = Info("throughbeat_worker", "What this worker is.", registry=REGISTRY)
 

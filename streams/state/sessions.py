@@ -28,6 +28,7 @@ CLAIM_S = 15.0
 # A person may have many sessions waiting, of up to `SESSION_EVENTS_MAX` events each.
 PERSONS_AT_ONCE = 64
 
+HEARING = ("play", "skip")
 _META, _CLOSED = PERSON_KEYS.index(b":meta"), PERSON_KEYS.index(b":closed")
 _TIMES = struct.Struct("<IHIH")
 _decode_events = msgspec.msgpack.Decoder(list[SessionEvent]).decode
@@ -141,7 +142,7 @@ def listening_session(user_id: str, value: bytes) -> ListeningSession | None:
     started_at_ms, ended_at_ms = started | started_high << 32, ended | ended_high << 32
     events = _decode_events(value[_TIMES.size :])
     own = [one for one in events if one.occurred_at_ms >= started_at_ms]
-    heard = [track for one in own if (track := hearing(one)) is not None]
+    heard = [hearing(one) for one in sorted(own, key=lambda one: one.occurred_at_ms) if one.kind in HEARING]
     if not heard:
         return None
     first = events[0]
@@ -151,18 +152,21 @@ def listening_session(user_id: str, value: bytes) -> ListeningSession | None:
         user_id=user_id,
         started_at_ms=started_at_ms,
         ended_at_ms=ended_at_ms,
-        tracks=tuple(sorted(heard, key=lambda track: track.occurred_at_ms)),
+        tracks=tuple(heard),
         context=next((where for one in own if (where := listening_context(one)) is not None), None),
     )
 
 
-def hearing(event: SessionEvent) -> SessionTrack | None:
-    """The event as a hearing, unless it is none."""
-    if event.track_id is None or (event.kind != "play" and event.kind != "skip"):
-        return None
+def hearing(event: SessionEvent) -> SessionTrack:
+    """A play or a skip as a session tells it."""
+    skipped = event.kind == "skip"
+    heard: float | None = 0.0 if skipped else 1.0
+    if event.played_ms is not None:
+        heard = min(1.0, event.played_ms / event.duration_ms) if event.duration_ms else None
     return SessionTrack(
-        track_id=event.track_id,
-        kind=event.kind,
+        track_id=event.track_id or "",
+        skipped=skipped,
+        heard=heard,
         occurred_at_ms=event.occurred_at_ms,
         played_ms=event.played_ms,
         duration_ms=event.duration_ms,

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tests.faults.expected import Expected, Place, document, genres_of, payload, vectors
+from tests.faults.expected import Expected, Place, document, genres_of, payload
 from tests.faults.found import IndexedPoint, State
+from tests.faults.sounds import vectors
 
 RATED = ("likes", "dislikes", "saves", "blocked_artists", "followed_artists", "session")
 
@@ -95,7 +96,7 @@ def catalogue(
     ):
         for name in sorted(must.keys() | has.keys()):
             yield from _same(what, name, must.get(name), has.get(name), lost=1)
-    sounds = vectors(expected.tracks, weights)
+    sounds = vectors({track_id: one.record for track_id, one in expected.tracks.items()}, weights)
     for track_id in sorted(expected.tracks.keys() | index.keys()):
         standing, point = expected.tracks.get(track_id), index.get(track_id)
         if standing is None or point is None:

@@ -5,16 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-import safetensors.torch
-
-from tests.faults.content import DENSE, POISON
+from tests.faults.content import POISON
 from tests.integration.state_oracle import Oracle
-from tests.unit.models.sounds import expected_vectors
 from topics.records import Artist, Listen, Playlist
 
 HEARD_MAX, RATED_MAX = 2_000, 1_000
@@ -154,7 +149,6 @@ def payload(record: Mapping[str, Any], genres: Sequence[str]) -> dict[str, Any]:
     artist_ids = [artist["artist_id"] for artist in record["artists"] if artist["artist_id"]]
     year, _, month = record["album"]["release_date"].partition("-")
     found = {
-        "title_key": record["title"].lower(),
         "popularity": float(record["popularity"] or 0),
         "updated_at_ms": record["updated_at_ms"] or 0,
         "released": int(year) * 10_000 + int(month or 1) * 100 + 1,
@@ -163,14 +157,3 @@ def payload(record: Mapping[str, Any], genres: Sequence[str]) -> dict[str, Any]:
         **{name: features.get(name) for name in RANGED},
     }
     return {name: value for name, value in found.items() if value not in (None, [])}
-
-
-def vectors(tracks: Mapping[str, StandingTrack], weights: Path) -> dict[str, Any]:
-    """(64,) of each track whose seven dense features are known, by plain numpy."""
-    known = {
-        track_id: SimpleNamespace(**one.record["features"])
-        for track_id, one in tracks.items()
-        if one.record["features"] and all(one.record["features"][name] is not None for name in DENSE)
-    }
-    rows = expected_vectors(safetensors.torch.load_file(weights), list(known.values())) if known else np.zeros((0, 64))
-    return dict(zip(known, rows, strict=True))

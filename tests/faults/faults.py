@@ -101,6 +101,7 @@ class Batch:
     events: int = 0
     changes: int = 0
     requests: int = 0
+    playlists: int = 0
 
 
 BATCHES = {
@@ -108,6 +109,7 @@ BATCHES = {
         "index", [("HMGET", "artists"), ("EVALSHA", "artists"), ("EVALSHA", "playlists")], changes=BURST_CHANGES
     ),
     "listening": Batch("listening", [("EVALSHA", "person:{"), ("EVALSHA", "popularity:{")], events=BURST_EVENTS),
+    "cooccurrence": Batch("index", [("EVALSHA", "playlists")], playlists=BURST_CHANGES),
     "recommendations": Batch("index", [("HGETALL", "person:{"), ("LRANGE", "person:{")], requests=BURST_REQUESTS),
 }
 
@@ -120,7 +122,7 @@ def kill_in_a_batch(role: str) -> Strike:
         process = scene.here.process(batch.part)
         wanted = scene.rng.choice(batch.commands)
         with scene.here.redis() as server, server.monitor() as monitor:
-            scene.load.burst(batch.events, batch.changes, batch.requests)
+            scene.load.burst(batch.events, batch.changes, batch.requests, batch.playlists)
             _wait_for(monitor, wanted, scene.rng.randrange(1, 12))
         if scene.rng.random() < 0.5:
             time.sleep(scene.rng.uniform(0, 0.02))

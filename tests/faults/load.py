@@ -96,9 +96,10 @@ class Load:
             time.sleep(0.05)
         self._client.close()
 
-    def burst(self, events: int = 0, changes: int = 0, requests: int = 0) -> None:
+    def burst(self, events: int = 0, changes: int = 0, requests: int = 0, playlists: int = 0) -> None:
         """So many more at once, so that the workers apply large batches."""
-        for count, step in ((events, self._event), (changes, self._change), (requests, self._request)):
+        changing = ((changes, self._change), (playlists, self._playlist))
+        for count, step in ((events, self._event), *changing, (requests, self._request)):
             for _ in range(count):
                 step()
 
@@ -115,6 +116,10 @@ class Load:
     def _change(self) -> None:
         with self._locks["change"]:
             self._post(self._contents["change"].change(self.mix))
+
+    def _playlist(self) -> None:
+        with self._locks["change"]:
+            self._post(self._contents["change"].playlist(self.mix))
 
     def _request(self) -> None:
         with self._locks["request"]:

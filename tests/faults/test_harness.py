@@ -9,17 +9,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
-from tests.faults import account, answers
+from models.embeat_mlp import load_checkpoint
+from models.track2vec import PLAYLIST, Change
+from models.track2vec_state import LearnedState
+from tests.faults import account, answers, learned
 from tests.faults.account import Difference, lost_and_twice
 from tests.faults.broken import DEFECTS, broken_copy
 from tests.faults.content import Content, Mix
-from tests.faults.expected import Expected, document, genres_of, payload, replay, vectors
+from tests.faults.expected import Expected, document, genres_of, payload, replay
 from tests.faults.found import IndexedPoint, State
+from tests.faults.sounds import vectors
 from tests.faults.watch import Sample
 from topics.codec import decode
 from topics.errors import RecordRefused
+from topics.records import Track
 from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights" / "embeat_mlp_2026.safetensors"
@@ -65,7 +72,7 @@ def state_of(expected: Expected) -> State:
 
 
 def index_of(expected: Expected) -> dict[str, IndexedPoint]:
-    sounds = vectors(expected.tracks, WEIGHTS)
+    sounds = vectors({track_id: one.record for track_id, one in expected.tracks.items()}, WEIGHTS)
     found = {}
     for track_id, one in expected.tracks.items():
         genres = genres_of(one.record, expected.artists)
@@ -230,6 +237,17 @@ def test_a_request_without_reply_is_told_and_one_with_two_is_counted() -> None:
     assert (found.unanswered, found.again, found.statuses) == (("r1",), 1, {"internal": 1})
 
 
+def test_vectors_are_those_of_the_shipped_model() -> None:
+    records = [json.loads(draft.value or b"") for draft in Content(5).first_catalogue() if draft.spec is CATALOG_TRACKS]
+    found = vectors({record["track_id"]: record for record in records}, WEIGHTS)
+    model = load_checkpoint(str(WEIGHTS))
+    tracks = {record["track_id"]: msgspec.convert(record, Track) for record in records}
+    assert found.keys() == {track_id for track_id, track in tracks.items() if model.can_embed(track)}
+    assert 300 < len(found) < len(tracks)
+    expected = model.embed([tracks[track_id] for track_id in found])
+    np.testing.assert_allclose(list(found.values()), expected, atol=1e-5)
+
+
 def test_what_is_called_poison_is_refused_and_all_else_is_not() -> None:
     content, mix = Content(1), Mix(poison=0.3)
     drafts = [content.event(mix) for _ in range(300)] + [content.change(mix) for _ in range(300)]
@@ -247,3 +265,34 @@ def test_what_is_called_poison_is_refused_and_all_else_is_not() -> None:
 @pytest.mark.parametrize("name", DEFECTS)
 def test_every_defect_still_finds_its_place(name: str, tmp_path: Path) -> None:
     assert broken_copy(name, tmp_path) == tmp_path
+
+
+def playlist(offset: int, key: str, tracks: Sequence[str] | None, stamp: int | None = None) -> Any:
+    value = None if tracks is None else {"playlist_id": key, "track_ids": tracks, "updated_at_ms": stamp}
+    return record("catalog.playlists", offset, key, value)
+
+
+def test_learner_that_counts_each_playlist_once_has_no_differences(tmp_path: Path) -> None:
+    topic = [
+        playlist(0, "p", ["a", "b"], 5),
+        playlist(1, "q", ["b", "c"]),
+        playlist(2, "p", ["a", "d"], 9),
+        playlist(3, "p", ["x"], 7),
+        playlist(4, "r", ["b"]),
+        playlist(5, "r", None),
+    ]
+    must = learned.must_be_learned(topic)
+    assert must.counts == {"a": 1, "b": 1, "c": 1, "d": 1}
+
+    def learn(name: str, records: Sequence[Any]) -> learned.Learned:
+        state = LearnedState.open(tmp_path / name / "grown", None, "grown", 7)
+        for one in records:
+            told = {"track_ids": None, "updated_at_ms": None} if one.value is None else json.loads(one.value)
+            key, stamp = PLAYLIST + one.key.decode(), told["updated_at_ms"] or 0
+            state.absorb([Change(one.topic, 0, one.offset, key, told["track_ids"], stamp)])
+        state.close()
+        return learned.read_learned(tmp_path / name)
+
+    assert list(learned.differences(must, learn("all", [*topic, topic[1]]))) == []
+    found = list(learned.differences(must, learn("less", [topic[0], *topic[2:]])))
+    assert lost_and_twice(found) == (3, 0)

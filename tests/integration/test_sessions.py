@@ -53,12 +53,11 @@ def test_silence_ends_a_session_that_says_what_was_heard_and_how(stack: RunningS
             started_at_ms=NOW_MS,
             ended_at_ms=NOW_MS + 3,
             tracks=(
-                SessionTrack(track_id="a", kind="play", occurred_at_ms=NOW_MS, played_ms=50_000, duration_ms=200_000),
-                SessionTrack(track_id="b", kind="skip", occurred_at_ms=NOW_MS + 2),
+                SessionTrack(track_id="a", heard=0.25, occurred_at_ms=NOW_MS, played_ms=50_000, duration_ms=200_000),
+                SessionTrack(track_id="b", skipped=True, heard=0.0, occurred_at_ms=NOW_MS + 2),
             ),
             context=where,
         )
-        assert [(track.heard, track.skipped) for track in one.tracks] == [(0.25, False), (0.0, True)]
         # What comes after belongs to the next, however near it occurred.
         here.listen("u", "play", "c", occurred_at_ms=NOW_MS + 4)
         eventually(lambda: len(sessions(here)) == 2)

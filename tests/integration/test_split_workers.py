@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from streams.embedded.stack import RunningStack
-from tests.integration.installation import ALL_ROLES, NOW_MS, Installation, track
+from tests.integration.installation import ALL_ROLES, Installation, track
 from tests.integration.test_bad_input import report
 from topics.records import Seed
 from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS
@@ -33,8 +33,7 @@ def plays() -> list[tuple[str, str]]:
 
 def send(here: Installation, part: list[tuple[str, str]]) -> None:
     for who, what in part:
-        at_ms = NOW_MS + len(here.watermark) + int(what[1:])
-        here.listen(who, "play", what, occurred_at_ms=at_ms)
+        here.listen(who, "play", what)
 
 
 def heard(here: Installation) -> dict[str, dict[str, int]]:

@@ -100,7 +100,9 @@ class Installation:
             claim = await self.sessions.claim(partition, silent=False)
             for one in await self.sessions.close(claim, silent=False):
                 if one.session is not None:
-                    hearings = sorted((track.kind, track.track_id) for track in one.session.tracks)
+                    hearings = sorted(
+                        ("skip" if track.skipped else "play", track.track_id) for track in one.session.tracks
+                    )
                     found.setdefault(one.user_id, {})[one.session.session_id] = hearings
         return {user_id: sorted(sessions.values()) for user_id, sessions in found.items()}
 

@@ -86,13 +86,14 @@ def expected_vectors(state: Mapping[str, torch.Tensor], tracks: Sequence[Sound])
     weights = {name: tensor.double().numpy() for name, tensor in state.items()}
     looked_up = np.array([_looked_up(weights, track.features) for track in tracks])
     dense = np.array([_dense(track.features) for track in tracks]) - 0.5
-    towers = [_stack(weights, "acoustic_tower", (0, 3), dense), _stack(weights, "discrete_tower", (0, 3), looked_up)]
-    hidden = _stack(weights, "backbone", (0, 4), np.hstack(towers))
+    towers = [stack(weights, "acoustic_tower", (0, 3), dense), stack(weights, "discrete_tower", (0, 3), looked_up)]
+    hidden = stack(weights, "backbone", (0, 4), np.hstack(towers))
     vectors = hidden @ weights["backbone.8.weight"].T + weights["backbone.8.bias"]
     return np.asarray(vectors / np.sqrt((vectors**2).sum(axis=1, keepdims=True)))
 
 
-def _stack(weights: Mapping[str, Array], part: str, starts: Sequence[int], values: Array) -> Array:
+def stack(weights: Mapping[str, Array], part: str, starts: Sequence[int], values: Array) -> Array:
+    """A part of the network: linear, normalised as in use, PReLU, from each of these places on."""
     for at in starts:
         values = values @ weights[f"{part}.{at}.weight"].T + weights[f"{part}.{at}.bias"]
         norm = {name: weights[f"{part}.{at + 1}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")}

@@ -1,0 +1,53 @@
+"""Figures of ways to continue a playlist, and to find new releases, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from streams.cli.options import console
+
+
+def print_continuation(found: Mapping[str, Any]) -> None:
+    """A table for each way of giving the beginning of a playlist."""
+    for given, figures in found["given"].items():
+        print_ways(figures, f"{given} given")
+    typer.echo(
+        f"{found['cases']:,} playlists in {found['folds']} folds, {found['candidates']:,} tracks to choose among"
+    )
+    _explain()
+
+
+def print_cold_start(found: Mapping[str, Any]) -> None:
+    """One table."""
+    print_ways(found, "new releases")
+    typer.echo(f"{found['cases']:,} playlists, {found['candidates']:,} new tracks to choose among")
+    _explain()
+
+
+def print_ways(found: Mapping[str, Any], title: str) -> None:
+    """Each way's figures, and below how far the first is from each other."""
+    from rich.table import Table
+
+    ways, differences = found["ways"], found["differences"]
+    first = next(iter(ways))
+    table = Table(title, *ways[first], box=None, header_style="bold", pad_edge=False)
+    for name, figures in ways.items():
+        table.add_row(name, *(f"{one['value']:.3f} {_between(one, '.3f')}" for one in figures.values()))
+    table.add_section()
+    for name, figures in differences.items():
+        table.add_row(
+            f"{first} less {name}", *(f"{one['value']:+.3f} {_between(one, '+.3f')}" for one in figures.values())
+        )
+    console().print(table)
+
+
+def _between(figure: Mapping[str, Any], form: str) -> str:
+    low, high = figure["interval"]
+    return f"[{low:{form}}, {high:{form}}]"
+
+
+def _explain() -> None:
+    typer.echo("In brackets: 95 % intervals by playlist, paired where two are compared. Of clicks, fewer are better.")

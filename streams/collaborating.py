@@ -1,0 +1,88 @@
+"""From a catalogue and lists of tracks to the collaborative tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.collaborative import LIST_MAX, LISTS_MAX, Rows, learn
+from models.embeat_mlp import EmbeatMLP
+from models.errors import TooFewTracks
+from models.prior import Folds, Prior, examples, train_prior
+from models.tables import Tables, ordered
+from recall.columns import columns_of
+from recall.tracks import CataloguedTrack
+
+# A prior of fewer lists knows little but chance.
+PRIOR_FROM = 40
+BATCH = 4096
+
+OnStep = Callable[[str, int, int], None]
+
+
+def tables_from(
+    tracks: Sequence[CataloguedTrack],
+    lists: Sequence[Sequence[str]],
+    model: EmbeatMLP,
+    *,
+    seed: int,
+    manifest: Mapping[str, Any],
+    on_step: OnStep = lambda doing, done, total: None,
+) -> Tables:
+    """Learn the tables of a catalogue; tracks that it does not hold are left out of the lists.
+
+    Args:
+        tracks: each once.
+        lists: ids of the tracks of playlists and sessions, those that came last at the end.
+        model: gives the acoustic vectors.
+        seed: of the folds and of all that is drawn.
+        manifest: what is to be known of the version besides its sizes.
+        on_step: told what is under way, and how much of it is done.
+    """
+    began_s = time.monotonic()
+    order = ordered([track.track_id for track in tracks])
+    tracks = [tracks[at] for at in order.tolist()]
+    on_step("embedding", 0, 1)
+    items = columns_of(tracks, _sounds(tracks, model))
+    places = {track.track_id: row for row, track in enumerate(tracks)}
+    rows = [rows_in(one, places) for one in lists]
+    rows = [one for one in rows if len(one) > 1][-LISTS_MAX:]
+    prior = _prior(items, rows, seed, on_step) if len(rows) >= PRIOR_FROM else None
+    on_step("learning the tables", 0, 1)
+    learned = learn(items, rows)
+    told = {
+        **manifest,
+        "tracks": len(tracks),
+        "lists": len(rows),
+        "seed": seed,
+        "embeat_mlp": model.version,
+        "bridge_evidence": round(learned.bridge.evidence, 3),
+        "took_s": round(time.monotonic() - began_s, 1),
+    }
+    return Tables([track.track_id for track in tracks], learned, prior, told)
+
+
+def rows_in(track_ids: Sequence[str], places: Mapping[str, int]) -> Rows:
+    """The rows of the first so many distinct tracks of a list that the catalogue holds, in order."""
+    known = dict.fromkeys(places[one] for one in track_ids if one in places)
+    return np.array(list(known)[:LIST_MAX], dtype=np.int64)
+
+
+def _prior(items: Any, rows: Sequence[Rows], seed: int, on_step: OnStep) -> Prior | None:
+    found = examples(items, rows, Folds(seed), lambda done, total: on_step("gathering evidence", done, total))
+    try:
+        return train_prior(found, seed)
+    except TooFewTracks:
+        return None
+
+
+def _sounds(tracks: Sequence[CataloguedTrack], model: EmbeatMLP) -> Any:
+    vectors = np.zeros((len(tracks), model.network.config.output_width), np.float32)
+    able = np.array([row for row, track in enumerate(tracks) if model.can_embed(track)], dtype=np.int64)
+    for start in range(0, len(able), BATCH):
+        part = able[start : start + BATCH]
+        vectors[part] = model.embed([tracks[row] for row in part.tolist()])
+    return vectors
