@@ -18,6 +18,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 COMMANDS = {
     "import_catalogue": ["--runs", "3"],
     "requests": [],
+    "growth": [],
     "events": ["--runs", "5"],
     "startup": ["--runs", "5"],
     "person_bytes": [],
@@ -82,6 +83,11 @@ def summary_rows(results: dict[str, dict[str, Any]]) -> list[tuple[str, str, str
             "open loop, 100 requests/s",
             "p99 50 ms",
             f"{_tail(asked['open_loop']['ms'])}; {asked['open_loop']['statuses']}",
+        ),
+        (
+            "p99 of answers while the search graph is built anew, to the usual",
+            "2",
+            f"{results['growth']['p99_while_built_to_usual']} ({_tail(results['growth']['while_built_ms'])})",
         ),
         (
             "listening events a second, with effects in Redis",

@@ -22,6 +22,7 @@ from topics.specs import (
     CATALOG_TRACKS,
     LISTENING_EVENTS,
     LISTENING_SESSIONS,
+    MODELS_UPDATES,
     REPLIES,
     REQUESTS,
     SERVED,
@@ -43,11 +44,11 @@ READ: Mapping[Role, Sequence[TopicSpec]] = {
 }
 # What it writes besides, or reads without setting anything aside.
 BESIDES: Mapping[Role, Sequence[TopicSpec]] = {
-    "catalogue": (),
+    "catalogue": (MODELS_UPDATES,),
     "listening": (),
-    "cooccurrence": (),
-    "collaborative": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, LISTENING_SESSIONS),
-    "recommendations": (REPLIES, SERVED, CATALOG_TRACKS, CATALOG_ARTISTS),
+    "cooccurrence": (MODELS_UPDATES,),
+    "collaborative": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, LISTENING_SESSIONS, MODELS_UPDATES),
+    "recommendations": (REPLIES, SERVED, CATALOG_TRACKS, CATALOG_ARTISTS, MODELS_UPDATES),
 }
 
 

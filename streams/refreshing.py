@@ -19,6 +19,7 @@ from recall.shelf import Shelf
 from streams.collaborating import OnStep, tables_from
 from streams.connections import connection_of
 from streams.logged import Ends, ends_of, read_log
+from streams.serving.checkpoints import serving_checkpoint
 from streams.settings import Settings
 from topics.connection import BrokerUnavailable
 from topics.specs import CATALOG_PLAYLISTS, LISTENING_SESSIONS
@@ -55,7 +56,7 @@ def refresh(settings: Settings, seed: int, on_step: OnStep = lambda doing, done,
     with _alone(directory):
         logged = read_log(connection_of(settings), settings.topic_prefix)
         manifest = {"offsets": logged.offsets, "made_at_ms": int(time.time() * 1000)}
-        model = load_checkpoint(settings.embeat_mlp_checkpoint)
+        model = load_checkpoint(serving_checkpoint(settings))
         tables = tables_from(logged.tracks, logged.lists, model, seed=seed, manifest=manifest, on_step=on_step)
         version = save(tables, directory)
     return {"version": version, **tables.manifest}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -15,16 +14,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from models.tables import MODEL
-from models.versions import checkpoint_version
-from recall.errors import IndexUnavailable
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import TrackIndex
+from recall.index.switched import SwitchedIndex
 from recall.merge import WEIGHTS
 from recall.pipeline import Recommender
 from recall.shelf import Shelf
 from recall.texts import TextIndex
-from recall.tracks import ACOUSTIC, COOCCURRENCE, IndexedTrack
-from streams.agents.catalogue import CatalogueEffects, Known, nothing
+from recall.tracks import IndexedTrack
+from streams.agents.catalogue import CatalogueEffects, Embedder, Known, nothing
 from streams.agents.cooccurrence import CooccurrenceEffects
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
@@ -40,6 +38,8 @@ from streams.plays import PlayBoard
 from streams.produce import FaustProducer
 from streams.refreshing import Refresher, take_up
 from streams.relations import ArtistRelations
+from streams.serving.collection import Collection, SomeDeadLetters, SomeTexts, vector_lengths
+from streams.serving.live import LiveVersions
 from streams.sessions import CaughtUp, SessionCloser
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
@@ -48,7 +48,6 @@ from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
 from streams.state.sessions import SessionStore
 from streams.turns import Turns
-from streams.vectors import layout_of
 from streams.worker import Parts, Role
 from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Track
 from topics.specs import (
@@ -64,8 +63,6 @@ from topics.specs import (
 log = logging.getLogger(__name__)
 R = TypeVar("R", bound=Record)
 
-VECTOR_LENGTHS = {ACOUSTIC: 64, COOCCURRENCE: 64}
-
 
 @dataclass(frozen=True)
 class Pace:
@@ -76,14 +73,10 @@ class Pace:
 
 
 CATALOGUE_PACE = Pace(512, 0.03)
+# What fills a collection beside the one that serves leaves more time to answers.
+FILLING_PACE = Pace(128, 0.03)
 COOCCURRENCE_PACE = Pace(64, 0.03)
 LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
-# A flush holds up answers; kill -9 loses nothing without it, only a power loss would.
-FLUSH_S = 30.0
-REST_S = 5.0
-# So long a catalogue that keeps growing waits for a rest, and so long a failure for another attempt.
-PATIENCE_S = 60.0
-OPTIMISING, OPTIMISED = "building the search graph", "search graph built"
 
 
 async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Parts:
@@ -92,60 +85,48 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
     redis = connect(settings)
     opened.push_async_callback(redis.aclose)
     parts.probes["redis"] = partial(redis.run, [(b"PING",)])
-    index: TrackIndex | None = None
+    versions: LiveVersions | None = None
     texts: TextIndex | None = None
     known: Known = nothing
     if {"catalogue", "cooccurrence", "recommendations"} & set(roles):
-        index = await open_index(settings, parts, opened)
-        texts = open_texts(settings, parts, index, opened)
-    if "cooccurrence" in roles and index is not None:
-        known = await add_cooccurrence(settings, parts, index, opened)
-    if "catalogue" in roles and index is not None:
-        add_catalogue(settings, parts, index, CatalogueStore(redis, settings), texts, known)
+        versions = await open_versions(settings, parts, roles, opened)
+        texts = open_texts(settings, parts, versions.index, opened)
+    if "cooccurrence" in roles and versions is not None:
+        known = await add_cooccurrence(settings, parts, versions.index, opened)
+    if "catalogue" in roles and versions is not None:
+        store = CatalogueStore(redis, settings)
+        await versions.fill_with(partial(attach_catalogue, settings, versions, store, texts, known))
     if "listening" in roles:
         add_listening(settings, parts, redis)
     if "collaborative" in roles:
         parts.background.append(Refresher(settings).run)
-    if "recommendations" in roles and index is not None:
+    if "recommendations" in roles and versions is not None:
         texts = texts or add_texts(settings, parts, opened)
-        add_recommendations(settings, parts, index, redis, texts)
+        add_recommendations(settings, parts, versions.index, redis, texts)
     return parts
 
 
-def index_name(settings: Settings) -> str:
-    """The collection of the serving version of the embedding with the declared vectors, without an installation."""
-    return f"tracks-{checkpoint_version(settings.embeat_mlp_checkpoint)}{layout_of(settings.declared_vectors)}"
+async def open_versions(
+    settings: Settings, parts: Parts, roles: Sequence[Role], opened: AsyncExitStack
+) -> LiveVersions:
+    """The index of the version of the embedding that serves, and whatever makes another one ready to."""
+    versions = LiveVersions(settings, parts, reads="catalogue" in roles)
+    opened.push_async_callback(versions.close)
+    await versions.begin()
+    parts.probes["index"] = versions.index.count
+    parts.background.append(partial(measure_index, versions.index, list(vector_lengths(settings))))
+    parts.background.append(versions.run)
+    return versions
 
 
-async def open_index(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TrackIndex:
-    """The collection of the serving version of the embedding, on a server or in this process."""
-    declared, name = settings.declared_vectors, index_name(settings)
-    lengths = VECTOR_LENGTHS | {one.name: one.dimension for one in declared}
-    index: TrackIndex
-    if settings.qdrant_url:
-        name = f"{settings.topic_prefix}-{name}" if settings.topic_prefix else name
-        from recall.index.server import Server, ServerIndex  # a client that only some installations need
-
-        server = Server(settings.qdrant_url, settings.qdrant_api_key, settings.qdrant_ca_file)
-        index = await ServerIndex.connect(server, name, dimensions=lengths)
-    else:
-        edge = EdgeIndex.open(settings.data_dir / "index" / name, dimensions=lengths)
-        parts.background.append(partial(_flush_now_and_then, edge))
-        parts.background.append(partial(_optimise_when_grown, edge, settings.optimise_above))
-        index = edge
-    opened.push_async_callback(index.close)
-    parts.probes["index"] = index.count
-    parts.background.append(partial(measure_index, index, list(lengths)))
-    return index
-
-
-def open_texts(settings: Settings, parts: Parts, index: TrackIndex, opened: AsyncExitStack) -> TextIndex | None:
+def open_texts(settings: Settings, parts: Parts, index: SwitchedIndex, opened: AsyncExitStack) -> TextIndex | None:
     """The titles of an index that is this process's own, beside it and written with it; `None` for a server's."""
-    if not isinstance(index, EdgeIndex):
+    serving = index.of(index.version)
+    if not isinstance(serving, EdgeIndex):
         return None
-    texts = TextIndex.open(settings.data_dir / "index" / index_name(settings) / "texts.sqlite3")
+    texts = TextIndex.open(settings.data_dir / "index" / "texts.sqlite3")
     opened.push_async_callback(texts.close)
-    parts.background.append(partial(_fill_texts, texts, index))
+    parts.background.append(partial(_fill_texts, texts, serving))
     return texts
 
 
@@ -193,34 +174,44 @@ async def add_cooccurrence(settings: Settings, parts: Parts, index: TrackIndex, 
     return learner.known
 
 
-def add_catalogue(
+def attach_catalogue(
     settings: Settings,
-    parts: Parts,
-    index: TrackIndex,
+    versions: LiveVersions,
     store: CatalogueStore,
     texts: TextIndex | None,
-    known: Known = nothing,
+    known: Known,
+    collection: Collection,
+    embedder: Embedder,
 ) -> None:
-    """Agents for tracks, artists and playlists.
+    """Agents for tracks, artists and playlists, which fill one collection.
 
-    The group carries the embedding's version and the declared vectors: new ones read the catalogue from its beginning.
+    The group is called as the collection: a new one reads the catalogue from its beginning.
     """
-    from models.embeat_mlp import load_checkpoint  # torch takes seconds to load, and only this role needs it
-
-    embedder = load_checkpoint(settings.embeat_mlp_checkpoint)
-    parts.models["embeat_mlp"] = embedder.version
-    declared = settings.declared_vectors
-    lengths = {one.name: one.dimension for one in declared}
-    effects = CatalogueEffects(index, store, embedder, lengths, texts, known)
-    app = create_app(settings, f"catalogue.{embedder.version}{layout_of(declared)}")
-    deliveries = (
-        batch_delivery(app, settings, CATALOG_TRACKS, Track, effects.apply_tracks, CATALOGUE_PACE),
-        batch_delivery(app, settings, CATALOG_ARTISTS, Artist, effects.apply_artists, CATALOGUE_PACE),
-        batch_delivery(app, settings, CATALOG_PLAYLISTS, Playlist, effects.apply_playlists, CATALOGUE_PACE),
+    effects = CatalogueEffects(
+        collection.index,
+        store,
+        embedder,
+        {one.name: one.dimension for one in settings.declared_vectors},
+        SomeTexts(texts, collection) if texts else None,
+        known,
+        partial(versions.elder_of, collection),
     )
-    for delivery in deliveries:
-        add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
-    parts.apps.append(app)
+    app = create_app(settings, f"catalogue.{collection.name}")
+
+    def delivery(spec: TopicSpec, record_type: type[R], apply: ApplyBatch[R]) -> BatchDelivery[R]:
+        pace = CATALOGUE_PACE if collection.heard else FILLING_PACE
+        made = batch_delivery(app, settings, spec, record_type, collection.noting(apply), pace)
+        dead_letters = SomeDeadLetters(FaustProducer(app).send, spec, settings.topic_prefix)
+        dead_letters.collection = collection
+        return dataclasses.replace(made, dead_letters=dead_letters)
+
+    for made in (
+        delivery(CATALOG_TRACKS, Track, effects.apply_tracks),
+        delivery(CATALOG_ARTISTS, Artist, effects.apply_artists),
+        delivery(CATALOG_PLAYLISTS, Playlist, effects.apply_playlists),
+    ):
+        add_agent(app, made.edge.spec, settings.topic_prefix, made.run)
+    collection.app = app
 
 
 def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
@@ -236,11 +227,10 @@ def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
     parts.background.append(SessionCloser(sessions, CaughtUp(app), FaustProducer(app), settings).run)
 
 
-def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, redis: Any, texts: TextIndex) -> None:
+def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, redis: Any, texts: TextIndex) -> None:
     """The agent that answers."""
     app = create_app(settings, "recommendations")
-    embeat_mlp = checkpoint_version(settings.embeat_mlp_checkpoint)
-    parts.models |= {"embeat_mlp": embeat_mlp, "track2vec": parts.models.get("track2vec"), "bandit": None, MODEL: None}
+    parts.models |= {"track2vec": parts.models.get("track2vec"), "bandit": None, MODEL: None}
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
@@ -263,6 +253,7 @@ def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, red
         producer=producer,
         dead_letters=DeadLetters(producer.send, REQUESTS, settings.topic_prefix),
         models=parts.models,
+        pinned=index.pinned,
         prefix=settings.topic_prefix,
         reply_topics=settings.reply_beginnings,
         deadline_ms=settings.deadline_ms,
@@ -299,36 +290,3 @@ def _folder_of_ones_own(parent: Path, opened: AsyncExitStack) -> Path:
         with suppress(DataDirectoryInUse):
             return opened.enter_context(data_directory(parent / str(number)))
     raise AssertionError("numbers do not end")
-
-
-async def _flush_now_and_then(index: EdgeIndex) -> None:
-    while True:
-        await asyncio.sleep(FLUSH_S)
-        await index.flush()
-
-
-async def _optimise_when_grown(index: EdgeIndex, above: int) -> None:
-    """Build the search graph anew once many tracks are outside it, at the next rest if one comes soon enough."""
-    before, since_s = -1, time.monotonic()
-    while True:
-        waiting, now_s = index.unoptimised, time.monotonic()
-        if waiting < above:
-            since_s = now_s
-        elif waiting == before or now_s - since_s >= PATIENCE_S:
-            await _optimise(index, waiting)
-            since_s = time.monotonic()
-        before = waiting
-        await asyncio.sleep(REST_S)
-
-
-async def _optimise(index: EdgeIndex, waiting: int) -> None:
-    began_s = time.monotonic()
-    log.info("%s: %d tracks are outside it", OPTIMISING, waiting)
-    try:
-        await index.optimise()
-    except IndexUnavailable as error:
-        # Searches only take longer without it; a full disk, say, is no reason to end.
-        log.warning("%s; next attempt in %.0f s", error, PATIENCE_S)
-        await asyncio.sleep(PATIENCE_S)
-    else:
-        log.info("%s: %d tracks in %.1f s", OPTIMISED, waiting, time.monotonic() - began_s)

@@ -41,6 +41,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         data_dir: where the embedded parts keep their data, and the worker its index.
         topic_prefix: name of the installation, put before every topic and every Redis key.
         embeat_mlp_checkpoint: weights that embed tracks; empty = those that ship with the project.
+        models_dir: versions of the models; empty = `models` in `data_dir`. Workers on several machines share it.
         track2vec_checkpoint: a model that `train track2vec` wrote, which learning goes on from; empty = from nothing.
             What is learned stays apart for each, so that naming another, or the former one, is all it takes.
         vectors: vectors of other models that tracks may bring in `embeddings`, each one more channel by sound:
@@ -89,6 +90,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Path = Path(".throughbeat")
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=64)] = ""
     embeat_mlp_checkpoint: str = ""
+    models_dir: str = ""
     track2vec_checkpoint: str = ""
     vectors: str = ""
     replication: Count = 1
@@ -133,6 +135,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def reply_beginnings(self) -> tuple[str, ...]:
         """`reply_topics` one by one."""
         return tuple(one.strip() for one in self.reply_topics.split(","))
+
+    @property
+    def models_path(self) -> Path:
+        """Where versions of models are kept."""
+        return Path(self.models_dir) if self.models_dir else self.data_dir / "models"
 
     @property
     def declared_vectors(self) -> tuple[DeclaredVector, ...]:

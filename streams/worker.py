@@ -52,12 +52,14 @@ class Parts:
         background: what runs beside them for as long as they do.
         probes: store -> a question that raises when it is away.
         models: model -> version that serves.
+        shares: an app -> whether it has its partitions; filled in once the apps have started.
     """
 
     apps: list[Any] = field(default_factory=list)
     background: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     probes: dict[str, Probe] = field(default_factory=dict)
     models: dict[str, str | None] = field(default_factory=dict)
+    shares: dict[str, Callable[[], bool]] = field(default_factory=dict)
 
 
 Assemble = Callable[[Settings, Sequence[Role], AsyncExitStack], Awaitable[Parts]]
@@ -117,7 +119,7 @@ async def run_worker(
         health = _observed(settings, roles, opened)
         parts = await assemble(settings, roles, opened)
         name_models(parts.models)
-        assigned = [_assigned(app) for app in parts.apps]
+        assigned = [assigned_event(app) for app in parts.apps]
         tasks = [asyncio.create_task(_crashed(app)) for app in parts.apps]
         try:
             await asyncio.gather(*(app.start() for app in parts.apps))
@@ -156,11 +158,13 @@ def _guards(
     health.heart = Heart(settings.watchdog_s)
     health.watchdog = Watchdog(parts.apps, offsets, settings.watchdog_s, settings.topic_prefix)
     health.probes = parts.probes
-    health.shares = {app.conf.id: has_share(app, event) for app, event in zip(parts.apps, assigned, strict=True)}
+    parts.shares |= {app.conf.id: has_share(app, event) for app, event in zip(parts.apps, assigned, strict=True)}
+    health.shares = parts.shares
     return [health.heart.run, health.watchdog.run]
 
 
-def _assigned(app: Any) -> asyncio.Event:
+def assigned_event(app: Any) -> asyncio.Event:
+    """Set once the app has been given its partitions, from when it starts."""
     event = asyncio.Event()
 
     async def complete(*_: Any, **__: Any) -> None:

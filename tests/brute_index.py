@@ -96,9 +96,16 @@ class BruteIndex:
     async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
         return [one.track for one in self._matching(where)][:limit]
 
+    async def page(self, after: str | None, limit: int) -> tuple[list[IndexedTrack], str | None]:
+        names = sorted(i for i in self.stored if after is None or i >= after)
+        return [self.stored[i] for i in names[:limit]], names[limit] if len(names) > limit else None
+
     async def count(self) -> int:
         return len(self.stored)
 
     async def flush(self) -> None: ...
+
+    async def drop(self) -> None:
+        self.stored.clear()
 
     async def close(self) -> None: ...

@@ -340,6 +340,30 @@ class RecommendationReply(Record, frozen=True, kw_only=True):
     took_ms: float = 0.0
 
 
+class ModelUpdate(Record, frozen=True, kw_only=True):
+    """Which version of a model serves. Topic: models.updates. Key: model.
+
+    Attributes:
+        version: serves.
+        previous: served before, and is kept so that it can serve again at once.
+        wanted: is being made ready to serve.
+        generation: grows with each command; what belongs to an earlier one is ignored.
+        fills: of the versions above, the generation in which their vectors were begun; 0 with the installation.
+        by: who chose: what the installation brings with it, until an operator promotes another.
+        refused: why the version that was wanted last does not serve.
+    """
+
+    model: Annotated[str, Meta(min_length=1, max_length=64)]
+    version: Annotated[str, Meta(min_length=1, max_length=128)]
+    previous: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    wanted: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    generation: Annotated[int, Meta(ge=0)] = 0
+    fills: dict[str, Annotated[int, Meta(ge=0)]] = {}
+    by: Literal["installation", "operator"] = "installation"
+    refused: Annotated[str, Meta(max_length=2000)] | None = None
+    updated_at_ms: Milliseconds = 0
+
+
 class ServedItem(Record, frozen=True, kw_only=True):
     """One impression, with what a reward model needs of it."""
 

@@ -10,6 +10,7 @@ from topics.records import (
     Artist,
     Listen,
     ListeningSession,
+    ModelUpdate,
     Playlist,
     RecommendationReply,
     RecommendationRequest,
@@ -55,8 +56,8 @@ REQUESTS = TopicSpec("recommendation.requests", "user_id", 4, "delete", HOUR_MS,
 REPLIES = TopicSpec("recommendation.replies", "request_id", 4, "delete", HOUR_MS, RecommendationReply)
 SERVED = TopicSpec("recommendation.served", "user_id", 4, "delete", 90 * DAY_MS, Served)
 # Declared with the others so that an installation's topics do not change when their writers arrive.
+MODELS_UPDATES = TopicSpec("models.updates", "model", 1, "compact", None, ModelUpdate)
 LISTENING_SESSIONS = TopicSpec("listening.sessions", "user_id", 4, "delete", 30 * DAY_MS, ListeningSession, True)
-MODELS_UPDATES = TopicSpec("models.updates", "model", 1, "compact", None, None)
 PRIVACY_REQUESTS = TopicSpec("privacy.requests", "user_id", 4, "delete", 30 * DAY_MS, None, True)
 
 _LIVE = (

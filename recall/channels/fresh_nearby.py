@@ -9,7 +9,8 @@ import numpy as np
 from recall.channels.fresh import FRESH_MS, is_release
 from recall.channels.protocol import Candidate
 from recall.index.protocol import TrackIndex
-from recall.query import RecallQuery, pockets
+from recall.pockets import pockets
+from recall.query import RecallQuery
 from recall.tracks import CataloguedTrack
 
 MOST = 6
@@ -32,7 +33,7 @@ class FreshNearby:
 
     async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
         """At most `limit` distinct tracks, best first. Raises ChannelUnavailable."""
-        groups = pockets(query.starts, query.breadth, POCKETS_MAX)
+        groups = pockets(query.starts, query.breadth, POCKETS_MAX, thread=query.seeded)
         most = min(limit, MOST)
         if not groups or not query.genres or most <= 0:
             return []
@@ -43,13 +44,13 @@ class FreshNearby:
         if not fresh:
             return []
         known = await self._index.vectors(list(fresh))
-        directions = np.stack([direction for direction, _ in groups])
+        directions = np.stack([one.direction for one in groups])
         likeness = {track_id: directions @ vector for track_id, vector in known.items()}
         ordered = sorted(likeness, key=lambda track_id: (-float(likeness[track_id].max()), track_id))[:most]
         return [
             Candidate(
                 fresh[track_id],
-                tuple(start.track.track_id for start in groups[int(likeness[track_id].argmax())][1][:3]),
+                tuple(start.track.track_id for start in groups[int(likeness[track_id].argmax())].members[:3]),
                 _reason(fresh[track_id], query.genres, since_ms),
             )
             for track_id in ordered

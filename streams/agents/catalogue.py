@@ -89,12 +89,20 @@ class CatalogueEffects:
         declared: Mapping[str, int] = MappingProxyType({}),
         texts: Texts | None = None,
         known: Known = nothing,
+        elder: Callable[[], TrackIndex | None] = lambda: None,
     ) -> None:
-        """Writes to `index` and `store`; `declared` are the vectors that tracks may bring, with their lengths.
+        """Write to an index and a store.
 
-        `texts` is the index of titles that goes with `index`; `None` where there is none of our own. `known` tells what
-        was learned of tracks before they came: playlists may be ahead of the catalogue.
+        Args:
+            index: of the tracks.
+            store: of artists and playlists.
+            embedder: gives tracks their acoustic vectors.
+            declared: the vectors that tracks may bring, with their lengths.
+            texts: the index of titles that goes with `index`; `None` where there is none of our own.
+            known: what was learned of tracks before they came: playlists may be ahead of the catalogue.
+            elder: an index that has had tracks for longer, and knows when they became news; none is.
         """
+        self._elder = elder
         self._texts = texts
         self._known = known
         self._declared = declared
@@ -149,7 +157,7 @@ class CatalogueEffects:
 
     async def _put_tracks(self, wanted: Sequence[Received[Track]], brought: Brought) -> None:
         records = [(one.record, one.timestamp_ms) for one in wanted if one.record is not None]
-        known = await self._index.fetch([record.track_id for record, _ in records])
+        known = await self._known_before([record.track_id for record, _ in records])
         artists = await self._artists_of(record for record, _ in records)
         is_load = len({record.track_id for record, _ in records} - known.keys()) > NEWS_MAX
         added = {track_id: old.track.added_at_ms for track_id, old in known.items()}
@@ -165,6 +173,13 @@ class CatalogueEffects:
         again = [one for one in indexed if one.track.track_id in changed]
         await self._index.upsert([IndexedTrack(with_genres(one.track, after), one.vectors) for one in again])
         await self._name_genres(after.values())
+
+    async def _known_before(self, track_ids: Sequence[str]) -> dict[str, IndexedTrack]:
+        """The tracks that are no news: they are here, or were elsewhere before."""
+        known = await self._index.fetch(track_ids)
+        elder = self._elder()
+        missing = [track_id for track_id in track_ids if track_id not in known] if elder is not None else []
+        return known | await elder.fetch(missing) if elder is not None and missing else known
 
     async def _refresh_genres(self, artist_ids: tuple[str, ...]) -> None:
         tracks = await self._index.matching(TrackFilter(artists_any=artist_ids), REFRESHED_MAX)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -85,6 +85,7 @@ class Settled:
     answer: Answer
     watermark: Mapping[int, int]
     late: bool
+    embeat_mlp: str
 
 
 # A reply, and what it shows in the terms of its ranking.
@@ -97,6 +98,7 @@ class RecommendationAgent:
 
     Attributes:
         models: name -> version of every model behind an answer.
+        pinned: for the length of a block, one version of the embedding answers, whatever is switched meanwhile.
         reply_topics: beginnings of the topics that a request may name for its reply.
         event_partitions: partitions of listening.events.
     """
@@ -107,6 +109,7 @@ class RecommendationAgent:
     producer: Producer
     dead_letters: DeadLetters
     models: Mapping[str, str | None]
+    pinned: Callable[[], AbstractContextManager[str]]
     prefix: str
     reply_topics: Sequence[str]
     deadline_ms: int
@@ -191,8 +194,9 @@ class RecommendationAgent:
             with timed("listener"):
                 person, watermark = await self.listeners.read_for_answer(request.user_id, self.event_partitions)
             now_ms = int(time.time() * 1000)
+            version = mine.enter_context(self.pinned())
             answer = await self.recommender.answer(request, person, now_ms=now_ms, deadline_s=asked.deadline_s)
-        return Settled(answer, watermark, late)
+        return Settled(answer, watermark, late, version)
 
     async def _have_counted(self, after: Mapping[str, int], deadline_s: float) -> bool:
         """Wait until the events up to `after` have counted; False when that takes too long."""
@@ -220,7 +224,7 @@ class RecommendationAgent:
             ),
             degraded=degraded,
             notes=settled.answer.notes,
-            models=dict(self.models),
+            models={**self.models, "embeat_mlp": settled.embeat_mlp},
             watermark={str(partition): offset for partition, offset in sorted(settled.watermark.items())},
             understood=settled.answer.understood,
         )

@@ -101,7 +101,7 @@ def test_withdrawn_track_is_a_null_value(here: Here) -> None:
     [
         (["publish", "--topic", "listening.event", "-"], 1, "expected one of catalog.artists"),
         (["publish", "--topic", "listening.events"], 2, "expected either a FILE or --withdraw ID"),
-        (["publish", "--topic", "models.updates", "-"], 2, "use --raw"),
+        (["publish", "--topic", "privacy.requests", "-"], 2, "use --raw"),
         (["publish", "--topic", "listening.events", "--withdraw", "e"], 1, "expected a catalogue topic"),
         (["publish", "--topic", "listening.events", "/no/such/file"], 1, "/no/such/file: No such file"),
         (["recommend", "--surface", "shop"], 2, "'release_radar'"),
