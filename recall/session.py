@@ -24,6 +24,8 @@ SKIP_MS = 30_000
 UNLIKE = 0.5
 ATTRACTION, REPULSION = 0.3, 0.6
 SAME_ARTIST = 0.35
+# From this share on a track that was heard says that it belongs there.
+LIKED_FROM = 0.5
 FINISHED, SKIPPED, IN_MOOD = "session_finished", "session_skipped", "session_mood"
 NOT_DRAWN: tuple[float, None] = (0.0, None)
 
@@ -126,6 +128,15 @@ def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
         atmosphere(liked),
         fatigue(hearings[::-1]),
     )
+
+
+def liked_lately(session: Sequence[Listen]) -> tuple[str, ...]:
+    """Ids of the tracks that were liked since the last silence, each once, the latest last."""
+    since = len(session)
+    while since > 1 and session[since - 1].occurred_at_ms - session[since - 2].occurred_at_ms <= SILENCE_MS:
+        since -= 1
+    liked = [event.track_id for event in session[since - 1 :] if event.track_id and verdict(event) >= LIKED_FROM]
+    return tuple(reversed(dict.fromkeys(reversed(liked))))
 
 
 def strengths(session: Sequence[Listen]) -> list[float]:

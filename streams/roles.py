@@ -34,6 +34,7 @@ from streams.embedded.errors import DataDirectoryInUse
 from streams.embedded.lock import data_directory
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
+from streams.past_sessions import PastSessionsFollower
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
 from streams.refreshing import Refresher, take_up
@@ -236,7 +237,9 @@ def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, 
     parts.background.append(board.keep_fresh)
     store, shelf = CatalogueStore(redis, settings), Shelf()
     parts.background.append(partial(take_up, settings, shelf, lambda version: parts.models.update({MODEL: version})))
-    channels, allowances = open_channels(settings, index, board, ArtistRelations(store), shelf)
+    past = PastSessionsFollower(settings)
+    parts.background.append(past.run)
+    channels, allowances = open_channels(settings, index, board, ArtistRelations(store), shelf, past)
     agent = RecommendationAgent(
         recommender=Recommender(
             index,

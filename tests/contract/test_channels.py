@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from msgspec.structs import replace
 
+from models.past_sessions import PastSessions, PastSessionsConfig
 from recall.channels import (
     Acoustic,
     Candidate,
@@ -16,6 +18,7 @@ from recall.channels import (
     GenrePopular,
     Rising,
     SameArtist,
+    SessionNeighbours,
     SimilarArtists,
 )
 from recall.errors import ChannelUnavailable, IndexUnavailable
@@ -49,6 +52,14 @@ class Stated:
         return {"a0": ("a1",)} if "a0" in artist_ids else {}
 
 
+class Earlier:
+    """One session: `t0`, then `t3`, `t9` and a track that is gone."""
+
+    def __init__(self) -> None:
+        self.sessions = PastSessions(PastSessionsConfig(sessions=10))
+        self.sessions.add("s", ["t0", "t3", "t9", "gone", "t4"], NOW)
+
+
 class Away(BruteIndex):
     """An index that does not answer."""
 
@@ -62,11 +73,14 @@ MAKERS: dict[str, Callable[[TrackIndex], Channel]] = {
     "acoustic": Acoustic,
     "same_artist": SameArtist,
     "similar_artists": lambda index: SimilarArtists(index, Stated()),
+    "session_neighbours": lambda index: SessionNeighbours(index, Earlier()),
     "fresh": Fresh,
     "fresh_nearby": FreshNearby,
     "genre_popular": lambda index: GenrePopular(index, Counts()),
     "rising": lambda index: Rising(index, Counts()),
 }
+
+FILTERED_LATER = {"genre_popular", "rising", "session_neighbours"}
 
 # Ten artists of four tracks around the circle; the last of each has just come out.
 CATALOGUE = [
@@ -143,9 +157,11 @@ async def test_channel_that_cannot_look_says_so(name: str) -> None:
         await found(name, query(CATALOGUE[0]), 10, Away(CATALOGUE))
 
 
-@pytest.mark.parametrize("name", sorted(MAKERS.keys() - {"genre_popular", "rising"}), indirect=True)
+@pytest.mark.parametrize(
+    "name", sorted(MAKERS.keys() - {"genre_popular", "rising", "session_neighbours"}), indirect=True
+)
 async def test_what_the_engine_filters_does_not_come(name: str) -> None:
-    """Counted plays are filtered after recall, as everything is once more."""
+    """Counted plays and past sessions are filtered after recall, as everything is once more."""
     where = TrackFilter(artists_none=("a1", "a2"), genres_none=("jazz",))
     some = await found(name, query(CATALOGUE[0], where=where), 30)
     assert not {"a1", "a2", "a5", "a6", "a7", "a8", "a9"} & {one.track.artist_ids[0] for one in some}
@@ -177,3 +193,12 @@ async def test_fresh_nearby_is_new_of_the_genre_and_nearest_first() -> None:
 
 async def test_rising_is_in_the_order_of_the_counts_and_without_what_is_gone() -> None:
     assert ids(await found("rising", query(CATALOGUE[0]), 10)) == ["t7"]
+
+
+async def test_session_neighbours_come_in_the_order_of_past_sessions() -> None:
+    assert ids(await found("session_neighbours", query(CATALOGUE[0]), 10)) == ["t3", "t9", "t4"]
+    # Nobody's seeds: what was liked just now, the last of it first.
+    asked = dataclasses.replace(query(), session=("t9", "t4"))
+    some = await found("session_neighbours", asked, 10)
+    assert ids(some) == ["t3", "t0"]
+    assert some[0].because == ("t4", "t9")

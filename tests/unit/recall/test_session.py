@@ -4,7 +4,7 @@ import pytest
 
 from recall.merge import Merged
 from recall.rank import rank
-from recall.session import merged_session, mood, strengths, verdict
+from recall.session import liked_lately, merged_session, mood, strengths, verdict
 from recall.tracks import ACOUSTIC, IndexedTrack
 from tests.unit.recall.tracks import at
 from topics.records import Features, Listen
@@ -124,3 +124,29 @@ def test_every_term_of_a_session_is_in_the_score() -> None:
         "session_fatigue": -0.05 * 1.439,
     }
     assert one.contributions == pytest.approx(expected)
+
+
+def test_what_was_liked_since_the_last_silence_is_asked_with_the_latest_last() -> None:
+    def after(minutes: int, kind: str, track_id: str, played_ms: int | None = None) -> Listen:
+        return Listen(
+            event_id=f"{minutes}",
+            user_id="u",
+            kind=kind,
+            occurred_at_ms=minutes * 60_000,
+            track_id=track_id,
+            played_ms=played_ms,
+            duration_ms=200_000,
+        )
+
+    before = [after(0, "play", "yesterday")]
+    session = [
+        after(40, "play", "a"),
+        after(44, "play", "b"),
+        after(45, "skip", "c"),
+        after(50, "play", "half", 90_000),
+        after(55, "like", "d"),
+        after(56, "play", "a"),
+    ]
+    assert liked_lately(before + session) == ("b", "d", "a")
+    assert liked_lately(before) == ("yesterday",)
+    assert liked_lately([]) == ()
