@@ -15,10 +15,11 @@ import numpy as np
 
 from bench.harness import arguments, report, summary
 from models.embeat_mlp import load_checkpoint
-from recall.diversity import balance_of, choose, spread
+from recall.diversity import balance_of, choose
 from recall.duplicates import one_release_each
 from recall.merge import Merged
 from recall.order import costs_of, in_order
+from recall.spacing import spread
 from recall.surfaces import surface_of
 from recall.tracks import CataloguedTrack, Vector
 from streams.catalogue import sample_tracks

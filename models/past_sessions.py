@@ -128,7 +128,7 @@ class PastSessions:
         """
         known = [row for one in track_ids if (row := self._rows.get(one, NOTHING)) != NOTHING]
         current = list(dict.fromkeys(reversed(known)))[: self.config.current]
-        if not current:
+        if not current or limit < 1:
             return []
         slots, likeness = self._neighbours(current, now_ms)
         rows, scores = self._heard_near(current, slots, likeness)

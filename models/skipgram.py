@@ -86,7 +86,8 @@ class SkipGram:
         """Add rows with these vectors; their contexts are 0 unless given, their counts 0."""
         start, size = self.size, self.size + len(vectors)
         if size > len(self._vectors):
-            capacity = max(size, 2 * len(self._vectors))
+            # Many at once are a model that is loaded: the next track is not to copy all of it.
+            capacity = max(size + size // 8, 2 * len(self._vectors))
             self._vectors, self._contexts, self._counts = (
                 grown(one, capacity) for one in (self._vectors, self._contexts, self._counts)
             )

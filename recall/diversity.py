@@ -1,4 +1,4 @@
-"""A list that is not all alike: what is chosen of the ranked candidates, and how far one artist's tracks are apart."""
+"""A list that is not all alike: what is chosen of the ranked candidates."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recall.merge import Merged
 from recall.query import DEFAULT_BREADTH
+from recall.spacing import artists_of
 from recall.surfaces import Surface
 from recall.tracks import CataloguedTrack, Vector
 
@@ -25,9 +26,9 @@ SEED_ARTIST_LEAST, SEED_ARTIST_MOST = 0.15, 0.2
 SEED_ARTISTS_MAX = 3
 # From here on, of 100, everybody knows a track.
 POPULAR = 70.0
-# Positions from one track of an artist to the next, where that can be.
-APART = 4
 VARIETY = "variety"
+# Below the value of any candidate that is not barred; values are within -1..1.
+GIVES_WAY = -10.0
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,13 @@ def choose(ranked: Sequence[Merged], vectors: Mapping[str, Vector], balance: Bal
     bounds = _Bounds([one.track for one in ranked], balance)
     cost = span * (1 - balance.relevance) / balance.relevance if balance.relevance else 0.0
     taken: list[Merged] = []
-    while len(taken) < balance.limit and (open_ := bounds.open()) is not None:
-        value = np.where(open_, worth - (1 - balance.relevance) * likeness.nearest, -np.inf)
+    while len(taken) < balance.limit:
+        value = worth - (1 - balance.relevance) * likeness.nearest + bounds.barred
+        if (due := bounds.due()) is not None:
+            value[~due] = -np.inf
         place = int(value.argmax())
+        if value[place] == -np.inf:
+            break
         taken.append(_varied(ranked[place], -cost * float(likeness.nearest[place])))
         bounds.take(place)
         likeness.take(place)
@@ -170,7 +175,11 @@ class _Likeness:
 
 
 class _Bounds:
-    """Which candidates may still be taken."""
+    """Which candidates may still be taken.
+
+    Attributes:
+        barred: (N,) 0, `GIVES_WAY` for what may be taken only where the list would stay short, -inf for all else.
+    """
 
     def __init__(self, tracks: Sequence[CataloguedTrack], balance: Balance) -> None:
         self._artists = [artists_of(track) for track in tracks]
@@ -181,79 +190,28 @@ class _Bounds:
         for row, artists in enumerate(self._artists):
             for artist in artists:
                 self._rows.setdefault(artist, []).append(row)
-        # What may be taken, and what may be taken only where the list would stay short.
-        self._free = np.ones(len(tracks), bool)
-        self._held = np.zeros(len(tracks), bool)
+        self.barred = np.zeros(len(tracks))
         self._groups = [np.array([share.counts(track) for track in tracks], bool) for share in balance.shares]
         self._counts = [0] * len(self._groups)
 
-    def open(self) -> NDArray[np.bool_] | None:
-        """(N,) bool, `None` when nothing is left."""
-        open_: NDArray[np.bool_] = self._free & ~self._held
+    def due(self) -> NDArray[np.bool_] | None:
+        """(N,) the only ones to take from now on, so that a share gets its least; `None` when none is due."""
         for group, share, count in zip(self._groups, self._balance.shares, self._counts, strict=True):
-            wanted: NDArray[np.bool_] = self._free & group
-            if share.least - count >= self._left and wanted.any():
-                return wanted
-        if open_.any():
-            return open_
-        return self._free if self._free.any() else None
+            if share.least - count >= self._left and np.isfinite(self.barred[group]).any():
+                return group
+        return None
 
     def take(self, place: int) -> None:
         self._left -= 1
-        self._free[place] = False
+        self.barred[place] = -np.inf
         for artist in self._artists[place]:
             self._taken[artist] += 1
             if self._taken[artist] == self._balance.exceptions.get(artist, self._balance.per_artist):
-                (self._free if self._balance.strict else self._held)[self._rows[artist]] = not self._balance.strict
+                self._bar(self._rows[artist], -np.inf if self._balance.strict else GIVES_WAY)
         for number, (group, share) in enumerate(zip(self._groups, self._balance.shares, strict=True)):
             self._counts[number] += bool(group[place])
-            if self._counts[number] == share.most:
-                self._held |= group
+            if group[place] and self._counts[number] == share.most:
+                self._bar(np.flatnonzero(group), GIVES_WAY)
 
-
-def artists_of(track: CataloguedTrack) -> tuple[str, ...]:
-    """The ids of a track's artists, their names where no id is known."""
-    return track.artist_ids or tuple(artist.name for artist in track.artists if artist.name)
-
-
-def spread(items: Sequence[Merged], apart: int = APART) -> list[Merged]:
-    """The same items with no artist twice within `apart` positions, where that can be.
-
-    Each position takes the first item that fits, unless an artist has so many left that theirs must come now; where
-    nothing fits, the first.
-    """
-    waiting = [(one, artists_of(one.track)) for one in items]
-    left = Counter(artist for _, artists in waiting for artist in artists)
-    # A single track needs no room kept for it.
-    several = {artist: count for artist, count in left.items() if count > 1}
-    last: dict[str, int] = {}
-    placed: list[Merged] = []
-    while waiting:
-        one, artists = waiting.pop(_next(waiting, several, last, len(placed), apart))
-        for artist in artists:
-            last[artist] = len(placed)
-            if artist in several:
-                several[artist] -= 1
-                if several[artist] == 1:
-                    del several[artist]
-        placed.append(one)
-    return placed
-
-
-def _next(
-    waiting: Sequence[tuple[Merged, tuple[str, ...]]],
-    several: Mapping[str, int],
-    last: Mapping[str, int],
-    position: int,
-    apart: int,
-) -> int:
-    most = max(several.values(), default=1)
-    crowd = sum(count == most for count in several.values())
-    pressed = crowd > 0 and (most - 1) * apart + crowd >= len(waiting)
-    first = None
-    for index, (_, artists) in enumerate(waiting):
-        if all(position - last.get(artist, -apart) >= apart for artist in artists):
-            if not pressed or any(several.get(artist) == most for artist in artists):
-                return index
-            first = index if first is None else first
-    return first or 0
+    def _bar(self, rows: Sequence[int] | NDArray[np.int64], by: float) -> None:
+        self.barred[rows] = np.minimum(self.barred[rows], by)

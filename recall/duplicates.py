@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from recall.merge import Merged
 from recall.titles import guests_of, names_in, read_title, title_key
-from recall.tracks import CataloguedTrack
+from recall.tracks import CataloguedTrack, HasTrack
 from topics.records import ArtistRef, Features
 
+T = TypeVar("T", bound=HasTrack)
 V = TypeVar("V")
 
 # Releases of one recording differ by a fade and a second of silence.
@@ -133,6 +134,21 @@ class Recordings(Generic[V]):
         self._by_stem.setdefault(read_title(track.title).stem, []).append((track, value))
         if (isrc := isrc_of(track)) is not None:
             self._by_isrc.setdefault(isrc, value)
+
+
+def first_of_each(candidates: Iterable[T], most: int, already: Iterable[CataloguedTrack] = ()) -> list[T]:
+    """The first `most` candidates without further releases of a recording; none of those `already` there."""
+    recordings: Recordings[bool] = Recordings()
+    for track in already:
+        recordings.add(track, True)
+    found: list[T] = []
+    for one in candidates:
+        if len(found) == most:
+            break
+        if recordings.find(one.track) is None:
+            recordings.add(one.track, True)
+            found.append(one)
+    return found
 
 
 def one_release_each(candidates: Iterable[Merged], most: int) -> list[Merged]:

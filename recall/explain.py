@@ -13,14 +13,11 @@ SHARE_OF_STRONGEST = 0.25
 def explain(one: Merged) -> Why:
     """A sentence for the listener, the starts and plays behind it, and the contributions that sum to the score."""
     terms = one.contributions
-    strongest = max(terms.values(), default=0.0)
-    named = [
-        name
-        for name in sorted(terms, key=lambda name: (-terms[name], name))
-        if terms[name] > 0 and terms[name] >= SHARE_OF_STRONGEST * strongest and name in one.reasons
-    ]
+    # A term such as the prior weighs the others anew and has no reason of its own.
+    telling = sorted((-terms[name], name) for name in one.reasons if terms.get(name, 0.0) > 0)
+    named = [name for worth, name in telling if worth <= SHARE_OF_STRONGEST * telling[0][0]]
     said = dict.fromkeys(one.reasons[name] for name in named[:REASONS_MAX])
-    sentence = "; ".join(said) or "Popular now"
+    sentence = "; ".join(said) or "Suggested for you"
     return Why(
         text=sentence[0].upper() + sentence[1:],
         seed_track_ids=one.because,

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from recall.duplicates import Recordings
 from recall.person import Person
 from recall.query import first_day, last_day
-from recall.tracks import CataloguedTrack
+from recall.tracks import CataloguedTrack, HasTrack
 from topics.records import Features, Filters, RecommendationRequest
 
 DAY_MS = 86_400_000
@@ -28,14 +28,6 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "tempo": (0, 300),
     "time_signature": (0, 16),
 }
-
-
-class HasTrack(Protocol):
-    """Anything about one track."""
-
-    @property
-    def track(self) -> CataloguedTrack:
-        """The track."""
 
 
 T = TypeVar("T", bound=HasTrack)

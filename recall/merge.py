@@ -16,7 +16,7 @@ WEIGHTS: Mapping[str, float] = {
     "acoustic": 1.0,
     "playlist": 1.0,
     "same_artist": 0.8,
-    "fresh": 1.2,
+    "fresh": 1.3,
     "genre_popular": 0.5,
     "artist_neighbours": 1.0,
     "neighbours": 0.7,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
-from recall.diversity import balance_of, choose, spread
+from recall.diversity import balance_of, choose
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.filters import Sifted, contradictions, forbidden, why_short
@@ -37,6 +37,7 @@ from recall.seeds import (
 )
 from recall.session import Mood, merged_session, mood
 from recall.shelf import Shelf
+from recall.spacing import spread
 from recall.surfaces import Surface, surface_of
 from recall.texts.matches import Texts
 from recall.tracks import CataloguedTrack, IndexedTrack, Vector
@@ -97,6 +98,7 @@ class Recommender:
         weights: of the channels.
         shelf: holds the tables behind some of the channels, whose prior judges the candidates of all of them.
         texts: the catalogue's titles and names; without them free text means nothing.
+        sessions: whether what was heard just now moves a list.
     """
 
     index: TrackIndex
@@ -107,6 +109,7 @@ class Recommender:
     allowances: Mapping[str, Allowance] = field(default_factory=dict)
     shelf: Shelf = field(default_factory=Shelf)
     texts: Texts | None = None
+    sessions: bool = True
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
         """The list for one request.
@@ -168,7 +171,7 @@ class Recommender:
             build_query(request, person, starts, artists, now_ms=now_ms, described=words),
             {track_id for one in seeds for track_id in (*one.track_ids, *one.also)},
             (*(one.understood for one in seeds if one.understood), *([told(target)] if target else ())),
-            mood(session, known),
+            mood(session if self.sessions else (), known),
             tuple(f"seed:{describe(one.seed)}" for one in missing),
             tuple(known[track_id].track for track_id in person.dislikes if track_id in known),
         )

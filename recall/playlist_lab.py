@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.duplicates import Recordings
+from recall.duplicates import first_of_each
 from recall.tracks import IndexedTrack
 
 Floats = NDArray[np.float64]
@@ -146,14 +146,6 @@ def best_next(
     k = max(1, min(NEIGHBOURS, len(own) // 2))
     scores = np.partition(cosines, -k, axis=1)[:, -k:].mean(axis=1)
     order = sorted(range(len(placed_here)), key=lambda at: (-float(scores[at]), placed_here[at].track.track_id))
-    recordings: Recordings[bool] = Recordings()
-    for one in held:
-        recordings.add(one.track, True)
-    taken: list[tuple[IndexedTrack, float]] = []
-    for at in order:
-        if len(taken) == limit:
-            break
-        if not recordings.find(placed_here[at].track):
-            recordings.add(placed_here[at].track, True)
-            taken.append((placed_here[at], float(scores[at])))
-    return taken
+    score = {placed_here[at].track.track_id: float(scores[at]) for at in order}
+    taken = first_of_each((placed_here[at] for at in order), limit, already=[one.track for one in held])
+    return [(one, score[one.track.track_id]) for one in taken]

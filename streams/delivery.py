@@ -140,6 +140,16 @@ class DeadLetters:
         self._tally.set_aside(refused.reason)
 
 
+class SetAsideElsewhere(DeadLetters):
+    """For a second reader of a topic: what it cannot apply, the first has set aside."""
+
+    def __init__(self) -> None:
+        """Writes nowhere."""
+
+    async def set_aside(self, message: Any, refused: RecordRefused) -> None:
+        """Pass over the record."""
+
+
 class Kept(NamedTuple):
     """What is set aside of a record: all of it, unless it came compressed and is too large for a dead letter."""
 

@@ -16,7 +16,6 @@ from typing import Any
 from models.errors import CheckpointMismatch
 from models.tables import MODEL, current, load, read_manifest, save
 from recall.shelf import Shelf
-from streams.collaborating import OnStep, tables_from
 from streams.connections import connection_of
 from streams.logged import Ends, ends_of, read_log
 from streams.serving.checkpoints import serving_checkpoint
@@ -42,7 +41,9 @@ def directory_of(settings: Settings) -> Path:
     return settings.data_dir / "models" / (f"{settings.topic_prefix}-{MODEL}" if settings.topic_prefix else MODEL)
 
 
-def refresh(settings: Settings, seed: int, on_step: OnStep = lambda doing, done, total: None) -> dict[str, Any]:
+def refresh(
+    settings: Settings, seed: int, on_step: Callable[[str, int, int], None] = lambda doing, done, total: None
+) -> dict[str, Any]:
     """Learn from all that the log holds now, and let it serve; what the new version says of itself.
 
     Two at once would let the older of them serve in the end, so the second waits for the first.
@@ -50,7 +51,9 @@ def refresh(settings: Settings, seed: int, on_step: OnStep = lambda doing, done,
     Raises:
         BrokerUnavailable: Kafka does not answer.
     """
+    # torch takes seconds to load, and a worker has a child process learn.
     from models.embeat_mlp import load_checkpoint
+    from streams.collaborating import tables_from
 
     directory = directory_of(settings)
     with _alone(directory):

@@ -23,13 +23,12 @@ from recall.shelf import Shelf
 from recall.texts import TextIndex
 from recall.tracks import IndexedTrack
 from streams.agents.catalogue import CatalogueEffects, Embedder, Known, nothing
-from streams.agents.cooccurrence import CooccurrenceEffects
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
-from streams.agents.texts import SetAsideElsewhere, TextEffects
+from streams.agents.texts import TextEffects
 from streams.app import add_agent, create_app
 from streams.channels import open_channels
-from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge
+from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge, SetAsideElsewhere
 from streams.embedded.errors import DataDirectoryInUse
 from streams.embedded.lock import data_directory
 from streams.observing.index import measure_index
@@ -157,7 +156,8 @@ async def add_cooccurrence(settings: Settings, parts: Parts, index: TrackIndex, 
 
     The group carries the identity of what was learned: when that is gone, all is read again.
     """
-    from streams.learner import open_learner  # a kernel that only this role needs
+    from streams.agents.cooccurrence import CooccurrenceEffects  # a kernel that only this role needs
+    from streams.learner import open_learner
 
     learner = await open_learner(settings, index)
     opened.push_async_callback(learner.close)
@@ -165,8 +165,9 @@ async def add_cooccurrence(settings: Settings, parts: Parts, index: TrackIndex, 
     parts.models["track2vec"] = learner.version
     effects = CooccurrenceEffects(learner)
     app = create_app(settings, f"cooccurrence.{learner.identity}")
+    playlists = batch_delivery(app, settings, CATALOG_PLAYLISTS, Playlist, effects.apply_playlists, COOCCURRENCE_PACE)
     deliveries = (
-        batch_delivery(app, settings, CATALOG_PLAYLISTS, Playlist, effects.apply_playlists, COOCCURRENCE_PACE),
+        dataclasses.replace(playlists, dead_letters=SetAsideElsewhere()),  # by the role catalogue
         batch_delivery(app, settings, LISTENING_SESSIONS, ListeningSession, effects.apply_sessions, COOCCURRENCE_PACE),
     )
     for delivery in deliveries:
@@ -250,6 +251,7 @@ def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, 
             allowances=allowances,
             shelf=shelf,
             texts=texts,
+            sessions=settings.session == "on",
         ),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),

@@ -120,7 +120,7 @@ async def run_worker(
         parts = await assemble(settings, roles, opened)
         name_models(parts.models)
         assigned = [assigned_event(app) for app in parts.apps]
-        tasks = [asyncio.create_task(_crashed(app)) for app in parts.apps]
+        tasks = [asyncio.create_task(_crashed(app, parts)) for app in parts.apps]
         try:
             await asyncio.gather(*(app.start() for app in parts.apps))
             guards = _guards(settings, parts, assigned, health, opened)
@@ -184,8 +184,9 @@ async def _announce(assigned: Sequence[asyncio.Event], on_ready: Callable[[], No
     await asyncio.Event().wait()
 
 
-async def _crashed(app: Any) -> None:
-    while not app.crashed:  # noqa: ASYNC110 - Faust has no public event for it
+async def _crashed(app: Any, parts: Parts) -> None:
+    """End when the app crashes, for as long as it is one of the worker's."""
+    while not (app.crashed and app in parts.apps):  # noqa: ASYNC110 - Faust has no public event for it
         await asyncio.sleep(0.05)
     raise WorkerEnded(f"{app.conf.id} ended: {app.crash_reason!r}") from app.crash_reason
 

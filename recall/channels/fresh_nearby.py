@@ -15,7 +15,7 @@ from recall.tracks import CataloguedTrack
 
 MOST = 6
 # Looked at for each that is offered.
-OVERFETCH = 4
+OVERFETCH = 2
 POCKETS_MAX = 3
 
 
@@ -44,7 +44,7 @@ class FreshNearby:
         if not fresh:
             return []
         known = await self._index.vectors(list(fresh))
-        directions = np.stack([one.direction for one in groups])
+        directions = np.stack([group.direction for group in groups])
         likeness = {track_id: directions @ vector for track_id, vector in known.items()}
         ordered = sorted(likeness, key=lambda track_id: (-float(likeness[track_id].max()), track_id))[:most]
         return [

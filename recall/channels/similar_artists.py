@@ -12,16 +12,18 @@ import numpy as np
 
 from recall.channels.protocol import Candidate
 from recall.index.protocol import Hit, TrackFilter, TrackIndex
-from recall.query import RecallQuery, Start
+from recall.query import RecallQuery
 from recall.tracks import CataloguedTrack
 
-# Artists of the query that are looked at, and artists like each of them.
-SOURCES_MAX, RELATED_MAX = 3, 20
+# Artists of the query that are looked at, and artists like each of them. A search tells of the first alone.
+SOURCES_MAX, RELATED_MAX = 2, 12
 PER_ARTIST = 2
 # Found for each track that is wanted: of an artist only a few count.
 OVERFETCH = 3
-# An artist sounds like the mean of its best known tracks.
-MEAN_OF = 10
+# An artist sounds like the mean of its best known tracks; artists like it have tracks among so many near that mean.
+MEAN_OF, NEAR_MEAN = 10, 50
+# Who is like whom changes slowly, and is worked out by a search: each is kept for ten minutes.
+KEPT_MS, KEPT_MAX = 600_000, 20_000
 
 
 class Relations(Protocol):
@@ -34,7 +36,7 @@ class Relations(Protocol):
 class SimilarArtists:
     """The best known tracks of each related artist.
 
-    Where no relation is stated: what sounds like the mean of the artist's own and shares a genre with it.
+    Where no relation is stated: of those that share a genre with the artist and have tracks near the mean of its own.
     """
 
     name = "similar_artists"
@@ -43,50 +45,66 @@ class SimilarArtists:
         """Finds in `index`, by artist and by acoustic vectors; `relations` is asked at each request."""
         self._index = index
         self._relations = relations
+        self._kept: dict[str, tuple[int, tuple[str, ...]]] = {}
 
     async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
         """At most `limit` distinct tracks, best first. Raises ChannelUnavailable."""
         sources = query.artist_ids[:SOURCES_MAX]
         if not sources or limit <= 0:
             return []
-        related = await self._relations.related(sources)
+        stated = await self._relations.related(sources)
         each = -(-limit // len(sources))
-        found = [await self._like(source, related.get(source, ()), query, each) for source in sources]
+        found = [await self._of_artists_like(source, stated.get(source, ()), query, each) for source in sources]
         distinct: dict[str, Candidate] = {}
         for candidate in (one for rank in zip_longest(*found) for one in rank if one is not None):
             distinct.setdefault(candidate.track.track_id, candidate)
         return list(distinct.values())[:limit]
 
-    async def _like(self, source: str, related: Sequence[str], query: RecallQuery, limit: int) -> list[Candidate]:
-        starts = [start for start in query.starts if source in start.track.artist_ids]
-        because = tuple(start.track.track_id for start in starts[:3])
-        name = _name_of(source, starts)
-        if wanted := tuple(one for one in related if one not in query.artist_ids)[:RELATED_MAX]:
-            where = dataclasses.replace(query.where, artists_any=wanted)
-            tracks = await self._index.most_popular(OVERFETCH * limit, where)
-            return [Candidate(track, because, f"Related to {name}") for track in _few_of_each(tracks, limit)]
-        hits = await self._near_mean(source, starts, query, OVERFETCH * limit)
-        return [Candidate(track, because, f"By an artist like {name}") for track in _by_artist(hits, limit)]
-
-    async def _near_mean(self, source: str, starts: Sequence[Start], query: RecallQuery, limit: int) -> list[Hit]:
-        known = await self._index.most_popular(MEAN_OF, TrackFilter(artists_any=(source,)))
-        vectors = await self._index.vectors([track.track_id for track in known]) if known else {}
-        tracks = [start.track for start in starts] or known
-        genres = tuple(dict.fromkeys(genre for track in tracks for genre in track.genres))
-        mean = np.mean(list(vectors.values()), axis=0) if vectors else np.zeros(1)
-        length = float(np.linalg.norm(mean))
-        if not genres or not length:
+    async def _of_artists_like(
+        self, source: str, stated: Sequence[str], query: RecallQuery, limit: int
+    ) -> list[Candidate]:
+        related = stated or (await self._alike(source, query.now_ms) if source == query.artist_ids[0] else ())
+        wanted = tuple(one for one in related if one not in query.artist_ids)[:RELATED_MAX]
+        if not wanted:
             return []
-        where = dataclasses.replace(
-            query.where,
-            genres_any=query.where.genres_any or genres,
-            artists_none=tuple(dict.fromkeys((*query.where.artists_none, *query.artist_ids))),
-        )
-        return await self._index.nearest((mean / length).astype(np.float32), limit, where)
+        where = dataclasses.replace(query.where, artists_any=wanted)
+        tracks = await self._index.most_popular(OVERFETCH * limit, where)
+        starts = [start.track for start in query.starts if source in start.track.artist_ids]
+        because = tuple(track.track_id for track in starts[:3])
+        reason = f"{'Related to' if stated else 'By an artist like'} {_name_of(source, starts)}"
+        return [Candidate(track, because, reason) for track in _few_of_each(tracks, limit)]
+
+    async def _alike(self, source: str, now_ms: int) -> tuple[str, ...]:
+        """Ids of the artists that sound like this one and share a genre with it, the nearest first."""
+        until_ms, kept = self._kept.get(source, (0, ()))
+        if now_ms < until_ms:
+            return kept
+        own = await self._index.most_popular(MEAN_OF, TrackFilter(artists_any=(source,)))
+        vectors = list((await self._index.vectors([track.track_id for track in own])).values()) if own else []
+        mean = np.mean(vectors, axis=0) if vectors else np.zeros(1)
+        length = float(np.linalg.norm(mean))
+        hits = await self._index.nearest((mean / length).astype(np.float32), NEAR_MEAN) if length else []
+        genres = frozenset(genre for track in own for genre in track.genres)
+        found = _by_nearness(hit for hit in hits if not genres.isdisjoint(hit.track.genres))
+        self._kept.pop(source, None)
+        self._kept[source] = now_ms + KEPT_MS, tuple(artist for artist in found if artist != source)
+        while len(self._kept) > KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
+        return self._kept[source][1]
 
 
-def _name_of(artist_id: str, starts: Iterable[Start]) -> str:
-    names = (artist.name for start in starts for artist in start.track.artists if artist.artist_id == artist_id)
+def _by_nearness(hits: Iterable[Hit]) -> list[str]:
+    """The artists of the hits, by how near their two nearest tracks are on average, ties by id."""
+    nearest: dict[str, list[float]] = {}
+    for hit in hits:
+        for artist_id in hit.track.artist_ids[:1]:
+            nearest.setdefault(artist_id, []).append(hit.score)
+    means = {artist_id: sum(some[:PER_ARTIST]) / len(some[:PER_ARTIST]) for artist_id, some in nearest.items()}
+    return sorted(means, key=lambda artist_id: (-means[artist_id], artist_id))
+
+
+def _name_of(artist_id: str, starts: Iterable[CataloguedTrack]) -> str:
+    names = (artist.name for track in starts for artist in track.artists if artist.artist_id == artist_id)
     return next((name for name in names if name), "an artist you listen to")
 
 
@@ -95,25 +113,8 @@ def _few_of_each(tracks: Iterable[CataloguedTrack], limit: int) -> list[Catalogu
     counts: Counter[str] = Counter()
     kept = []
     for track in tracks:
-        artist = _first_artist(track)
+        artist = next(iter(track.artist_ids), "")
         counts[artist] += 1
         if counts[artist] <= PER_ARTIST:
             kept.append(track)
     return kept[:limit]
-
-
-def _by_artist(hits: Sequence[Hit], limit: int) -> list[CataloguedTrack]:
-    """The nearest few of each first artist, the artists by how near these are on average and then by id."""
-    nearest: dict[str, list[Hit]] = {}
-    for hit in hits:
-        of_artist = nearest.setdefault(_first_artist(hit.track), [])
-        if len(of_artist) < PER_ARTIST:
-            of_artist.append(hit)
-    means = {artist: sum(hit.score for hit in some) / len(some) for artist, some in nearest.items()}
-    ordered = sorted(nearest, key=lambda artist: (-means[artist], artist))
-    return [hit.track for artist in ordered for hit in nearest[artist]][:limit]
-
-
-def _first_artist(track: CataloguedTrack) -> str:
-    artist = track.artists[0] if track.artists else None
-    return (artist.artist_id or artist.name or "") if artist else ""

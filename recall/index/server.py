@@ -15,7 +15,6 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from recall.errors import IndexUnavailable
-from recall.index.filters import server_filter
 from recall.index.operations import replacements, upserts, vectors_alone
 from recall.index.points import (
     DRAWN_AT_ONCE,
@@ -42,6 +41,7 @@ from recall.index.schema import (
     SEARCH_BREADTH,
     UPDATED_AT,
 )
+from recall.index.server_filters import server_filter
 from recall.index.ties import nearest_in_order
 from recall.tracks import ACOUSTIC, LEARNED, CataloguedTrack, IndexedTrack, Vector
 

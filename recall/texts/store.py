@@ -6,6 +6,7 @@ a sign, the whole title (`=`) and each whole name (`@`).
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -28,6 +29,9 @@ TITLE, NAME = "=", "@"
 MATCHED_MAX = 4_000
 _BUSY_S = 10.0
 _APART = "\x1f"
+# SQLite's texts end at a NUL, which an id may hold.
+_NUL, _STANDS_FOR_NUL = "\0", "\ue000"
+_MARKS = re.compile(r"[\x00\x1f]")
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS tracks(
@@ -74,10 +78,10 @@ def row_of(track: CataloguedTrack) -> Row:
     for artist in track.artists[:NAMES_MAX]:
         if artist.name:
             names.append(_clean(artist.name))
-            artist_ids.append(artist.artist_id or "")
+            artist_ids.append(artist.artist_id if artist.artist_id and not _MARKS.search(artist.artist_id) else "")
     title = _clean(track.title)
     return Row(
-        track.track_id,
+        track.track_id.replace(_NUL, _STANDS_FOR_NUL),
         title,
         _APART.join(names),
         _APART.join(artist_ids),
@@ -103,7 +107,7 @@ def _name_tokens(name: str) -> dict[str, None]:
 
 
 def _clean(text: str) -> str:
-    return text[:LONGEST_TEXT].replace(_APART, " ") if len(text) > LONGEST_TEXT or _APART in text else text
+    return _MARKS.sub(" ", text[:LONGEST_TEXT]) if len(text) > LONGEST_TEXT or _MARKS.search(text) else text
 
 
 class TextStore:
@@ -183,7 +187,13 @@ class TextStore:
         with _answering(self._reader):
             found = self._reader.execute(_FIND, (asked, MATCHED_MAX, limit)).fetchall()
         return [
-            Entry(track_id, title, _split(names), _split_like(names, artist_ids), popularity)
+            Entry(
+                track_id.replace(_STANDS_FOR_NUL, _NUL),
+                title,
+                _split(names),
+                _split_like(names, artist_ids),
+                popularity,
+            )
             for track_id, title, names, artist_ids, popularity in found
         ]
 
@@ -246,7 +256,7 @@ def _answering(what: object) -> Iterator[None]:
 
 
 def _ids(values: Iterable[str]) -> str:
-    return msgspec.json.encode(list(values)).decode()
+    return msgspec.json.encode([value.replace(_NUL, _STANDS_FOR_NUL) for value in values]).decode()
 
 
 def _split(joined: str) -> tuple[str, ...]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from recall.texts import TextIndex
 from recall.tracks import IndexedTrack
 from streams.agents.catalogue import catalogued, since_withdrawn
-from streams.delivery import DeadLetters, Received, Refusal
-from topics.errors import RecordRefused
+from streams.delivery import Received, Refusal
 from topics.records import Artist, Track
 
 
@@ -36,13 +34,3 @@ class TextEffects:
             genre for one in batch if one.record is not None for genre in one.record.genres or ()
         )
         return ()
-
-
-class SetAsideElsewhere(DeadLetters):
-    """For a second reader of a topic: what it cannot apply, the first has set aside."""
-
-    def __init__(self) -> None:
-        """Writes nowhere."""
-
-    async def set_aside(self, message: Any, refused: RecordRefused) -> None:
-        """Pass over the record."""

@@ -115,6 +115,39 @@ def rollback(
 
 
 @models_app.command()
+def refresh(
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Return once answers use it.")] = True,
+    within_s: WithinOption = 600.0,
+    kafka: KafkaOption = None,
+    prefix: PrefixOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Bring every model up to date with all that has arrived, and let it serve.
+
+    A running installation does so by itself when tracks or playlists have changed; this is for who will not wait.
+
+    Example: throughbeat models refresh --wait
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from models.tables import MODEL
+    from streams.catching_up import catch_up
+
+    settings = settings_from(kafka, prefix, data_dir)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("looking at the log", total=None)
+        version = catch_up(
+            settings,
+            within_s=within_s,
+            wait=wait,
+            on_step=lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total),
+        )
+    typer.echo(f"{MODEL} {version} {'serves' if wait else 'is being taken up'}")
+
+
+@models_app.command()
 def prune(
     model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Else all.")] = None,
     keep: Annotated[

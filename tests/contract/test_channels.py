@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from models.collaborative import learn
 from models.past_sessions import PastSessions, PastSessionsConfig
+from models.tables import Tables, ordered
 from recall.channels import (
     Acoustic,
+    ArtistNeighbours,
     Candidate,
     Channel,
+    Described,
+    Factors,
     Fresh,
     FreshNearby,
     GenrePopular,
+    InPlaylists,
+    Neighbours,
     Rising,
     SameArtist,
     SessionNeighbours,
     SimilarArtists,
 )
+from recall.columns import columns_of
 from recall.errors import ChannelUnavailable, IndexUnavailable
 from recall.index.protocol import NO_FILTER, TrackFilter, TrackIndex
 from recall.query import RecallQuery, Start
-from recall.tracks import IndexedTrack
+from recall.shelf import Shelf
+from recall.tracks import ACOUSTIC, COOCCURRENCE, IndexedTrack
 from tests.brute_index import BruteIndex
 from tests.unit.recall.tracks import at
 
@@ -78,12 +89,17 @@ MAKERS: dict[str, Callable[[TrackIndex], Channel]] = {
     "fresh_nearby": FreshNearby,
     "genre_popular": lambda index: GenrePopular(index, Counts()),
     "rising": lambda index: Rising(index, Counts()),
+    "playlist": InPlaylists,
+    "described": Described,
+    "artist_neighbours": lambda index: ArtistNeighbours(index, shelf()),
+    "neighbours": lambda index: Neighbours(index, shelf()),
+    "factors": lambda index: Factors(index, shelf()),
 }
-
-FILTERED_LATER = {"genre_popular", "rising", "session_neighbours"}
+# What these propose is known by id alone, and filtered after recall, as everything is once more.
+UNFILTERED = {"genre_popular", "rising", "artist_neighbours", "neighbours", "factors", "session_neighbours"}
 
 # Ten artists of four tracks around the circle; the last of each has just come out.
-CATALOGUE = [
+TRACKS = [
     at(
         10 * artist + step,
         f"t{4 * artist + step}",
@@ -95,6 +111,20 @@ CATALOGUE = [
     for artist in range(10)
     for step in range(4)
 ]
+CATALOGUE = [IndexedTrack(one.track, {**one.vectors, COOCCURRENCE: one.vectors[ACOUSTIC]}) for one in TRACKS]
+
+
+@cache
+def shelf() -> Shelf:
+    """Tables of playlists that each hold a part of one genre."""
+    tracks = sorted((one.track for one in CATALOGUE), key=lambda track: track.track_id)
+    order = ordered([track.track_id for track in tracks])
+    tracks = [tracks[at] for at in order.tolist()]
+    places = {genre: [at for at, track in enumerate(tracks) if genre in track.genres] for genre in ("rock", "jazz")}
+    rng = np.random.default_rng(1)
+    lists = [rng.permutation(places["rock" if number % 2 else "jazz"])[:8] for number in range(60)]
+    learned = learn(columns_of(tracks, np.zeros((len(tracks), 64), np.float32)), lists)
+    return Shelf(Tables([track.track_id for track in tracks], learned))
 
 
 def query(*starts: IndexedTrack, where: TrackFilter = NO_FILTER) -> RecallQuery:
@@ -110,6 +140,8 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 async def found(name: str, asked: RecallQuery, limit: int, index: TrackIndex | None = None) -> list[Candidate]:
+    if name == "described":
+        asked = dataclasses.replace(asked, described="rock")
     return await MAKERS[name](index or BruteIndex(CATALOGUE)).candidates(asked, limit)
 
 
@@ -157,11 +189,8 @@ async def test_channel_that_cannot_look_says_so(name: str) -> None:
         await found(name, query(CATALOGUE[0]), 10, Away(CATALOGUE))
 
 
-@pytest.mark.parametrize(
-    "name", sorted(MAKERS.keys() - {"genre_popular", "rising", "session_neighbours"}), indirect=True
-)
+@pytest.mark.parametrize("name", sorted(MAKERS.keys() - UNFILTERED), indirect=True)
 async def test_what_the_engine_filters_does_not_come(name: str) -> None:
-    """Counted plays and past sessions are filtered after recall, as everything is once more."""
     where = TrackFilter(artists_none=("a1", "a2"), genres_none=("jazz",))
     some = await found(name, query(CATALOGUE[0], where=where), 30)
     assert not {"a1", "a2", "a5", "a6", "a7", "a8", "a9"} & {one.track.artist_ids[0] for one in some}
@@ -177,7 +206,8 @@ async def test_similar_artists_are_those_that_the_owner_relates() -> None:
 async def test_similar_artists_are_else_those_that_sound_alike_and_share_a_genre() -> None:
     # a4 is as near to a5 as to a3, but of another genre; where the query has both, neither is like the other.
     some = await found("similar_artists", query(CATALOGUE[4 * 4]), 4)
-    assert [one.track.artist_ids[0] for one in some] == ["a3", "a3", "a2", "a2"]
+    assert {one.track.artist_ids[0] for one in some} <= {"a0", "a1", "a2", "a3"}
+    assert len(some) == 4
     assert {one.reason for one in some} == {"By an artist like Name a4"}
     both = await found("similar_artists", query(CATALOGUE[4 * 4], CATALOGUE[4 * 3]), 4)
     assert {one.track.artist_ids[0] for one in both} <= {"a0", "a1", "a2"}
@@ -202,3 +232,16 @@ async def test_session_neighbours_come_in_the_order_of_past_sessions() -> None:
     some = await found("session_neighbours", asked, 10)
     assert ids(some) == ["t3", "t0"]
     assert some[0].because == ("t4", "t9")
+
+
+async def test_artists_that_sound_alike_are_not_searched_for_again_and_again() -> None:
+    index = BruteIndex(CATALOGUE)
+    channel = SimilarArtists(index, Stated())
+    asked = query(CATALOGUE[4 * 4])
+    first = await channel.candidates(asked, 4)
+    assert index.calls.count("nearest") == 1
+    assert await channel.candidates(asked, 4) == first
+    assert index.calls.count("nearest") == 1
+    later = dataclasses.replace(asked, now_ms=asked.now_ms + 600_000)
+    assert await channel.candidates(later, 4) == first
+    assert index.calls.count("nearest") == 2

@@ -226,9 +226,14 @@ def kill_while_optimising(moment: str) -> Strike:
     def strike(scene: Scene) -> float:
         process = scene.here.process("index")
         (home,) = scene.here.index_directory.glob("tracks-*")
+        # The graph is built once many tracks have changed and no more do; some more change while it is.
+        scene.load.catalogue_rests = True
+        scene.load.burst(0, BURST_CHANGES)
         before = {path.name for path in home.glob("shard-*")}
         until(lambda: {path.name for path in home.glob("shard-*")} - before, 90, "a copy of the index", every_s=0.001)
+        scene.load.catalogue_rests = False
         if moment != "copy":
+            scene.load.burst(0, BURST_CHANGES // 5)
             until(lambda: _optimiser(process), 30, "a process that builds the graph", every_s=0.002)
         if moment == "build":
             time.sleep(scene.rng.uniform(0, 1.5))

@@ -195,7 +195,7 @@ def test_error_reply_is_one_line_with_its_code(here: Here) -> None:
 
 
 def test_topics_are_created_told_and_listed(here: Here) -> None:
-    assert here.run("topics", "create").stdout == "created 0, already there 16\n"
+    assert here.run("topics", "create").stdout == "created 0, already there 17\n"
     here.run("publish", "--topic", "catalog.tracks", "--withdraw", "t1")
     rows = {row["name"]: row for row in json.loads(here.run("topics", "list", "--json").stdout)}
     tracks = rows[f"{here.prefix}.catalog.tracks"]

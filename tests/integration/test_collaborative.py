@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from models.tables import MODEL, current
+from streams.cli import app
 from streams.connections import connection_of
 from streams.embedded.stack import RunningStack
 from streams.logged import read_log
 from streams.refreshing import directory_of, learned_from, refresh
+from streams.up import environment_of
 from tests.integration.installation import Installation, eventually, track
 from topics.records import Playlist, Seed
 from topics.specs import CATALOG_PLAYLISTS, CATALOG_TRACKS
@@ -93,3 +96,26 @@ def test_a_worker_learns_by_itself_what_stands_in_the_log(made: Installation) ->
     assert learned_from(made.settings) == found.offsets
     assert sum(found.offsets["catalog.playlists"].values()) == 60
     assert {track.track_id for track in found.tracks} == set(IDS)
+
+
+def test_one_command_brings_all_models_up_to_date_and_returns_when_answers_use_them(made: Installation) -> None:
+    with made.worker("catalogue,cooccurrence,recommendations"):
+        result = CliRunner().invoke(app, ["models", "refresh", "--wait"], env=environment_of(made.settings))
+        assert result.exit_code == 0, result.output
+        version = current(directory_of(made.settings))
+        assert result.stdout == f"{MODEL} {version} serves\n"
+        # At once, and without waiting for anything: this is what the command waited for.
+        reply = made.ask(seeds=(Seed(track_id="t0"), Seed(track_id="t10")), limit=10)
+        assert reply.models[MODEL] == version
+        assert {"playlist", "neighbours"} <= {name for item in reply.items for name in item.channels}
+        ends = learned_from(made.settings)
+        assert ends is not None
+        assert sum(ends["catalog.playlists"].values()) == 60
+
+
+def test_models_cannot_catch_up_without_workers_and_the_command_says_which(made: Installation) -> None:
+    command = ["models", "refresh", "--within", "1"]
+    result = CliRunner().invoke(app, command, env=environment_of(made.settings))
+    assert result.exit_code == 1
+    assert "wait for a worker with the role catalogue: is one running?" in result.stderr
+    assert current(directory_of(made.settings)) is None

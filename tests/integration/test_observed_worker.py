@@ -99,7 +99,8 @@ def test_what_a_worker_does_is_counted(here: Installation) -> None:
         *("fresh", "fresh_nearby", "genre_popular", "rising", "described"),
     )
     own = {"after", "turn", "listener", "starts", "rank", "reply"}
-    assert stages.keys() == own | {f"channel:{name}" for name in channels}
+    assert {name for name in stages if not name.startswith("channel:")} == own
+    assert stages.keys() >= {f"channel:{name}" for name in channels}
     assert (stages["turn"], stages["listener"], stages["starts"], stages["reply"]) == (4, 4, 4, 4)
     assert all(stages[f"channel:{name}"] >= 3 for name in channels)
     version = replies[0].models["embeat_mlp"]

@@ -53,7 +53,7 @@ def test_what_was_saved_answers_as_before(tables: Tables, tmp_path: Path) -> Non
     items = tables.learned.items.take(rows)
     assert tables.prior is not None
     assert again.prior is not None
-    assert again.prior.scores(after, rows, items) == pytest.approx(tables.prior.scores(before, rows, items), abs=1e-3)
+    assert again.prior.scores(after, rows, items) == pytest.approx(tables.prior.scores(before, rows, items), abs=1e-6)
 
 
 def test_the_same_tables_are_the_same_version(tables: Tables, tmp_path: Path) -> None:

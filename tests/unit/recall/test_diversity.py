@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recall.diversity import VARIETY, Balance, Share, balance_of, choose, spread
+from recall.diversity import VARIETY, Balance, Share, balance_of, choose
 from recall.merge import Merged
+from recall.spacing import spread
 from recall.surfaces import surface_of
 from recall.tracks import Vector
 from tests.unit.recall.tracks import direction, track

@@ -88,7 +88,13 @@ def test_equal_isrc_is_one_recording_whatever_the_title() -> None:
 
 
 def test_most_popular_release_stands_where_the_best_ranked_was() -> None:
-    hit = Merged(song(popularity=80.0), {"same_artist": 7}, {"same_artist": 0.1}, {"same_artist": "more"}, ("s",))
+    hit = Merged(
+        song(popularity=80.0),
+        {"acoustic": 5, "same_artist": 7},
+        {"acoustic": 0.15, "same_artist": 0.1},
+        {"acoustic": "sounds less", "same_artist": "more"},
+        ("s",),
+    )
     rare = Merged(
         track("rare", title="Halo", duration_ms=240_000, popularity=3.0),
         {"acoustic": 0, "same_artist": 9},

@@ -19,6 +19,8 @@ def test_what_is_played_more_than_its_past_would_have_it_rises() -> None:
 def test_few_plays_are_no_rise_and_neither_is_a_day_on_which_all_is_played_more() -> None:
     assert rises([*EVEN, Trend("few", 1.0, 1.0)]) == []
     assert rises([Trend(one.track_id, 5 * one.recent, one.plays) for one in EVEN]) == []
+    # Surely more than the 1,000 that were expected, and not by half.
+    assert rises([*EVEN, Trend("hit", 1_200.0, 10_000.0)]) == []
     assert rises([Trend("first", 50.0, 50.0), Trend("second", 3.0, 3.0)]) == []
     assert rises([]) == rises([Trend("forgotten", 1.0, 0.0)]) == []
 

@@ -200,3 +200,17 @@ async def test_very_long_titles_and_many_artists_are_bounded(texts: TextIndex, t
     with sqlite3.connect(tmp_path / "texts.sqlite3") as connection:
         ((size,),) = connection.execute("SELECT length(title) + length(names) + length(doc) FROM tracks LIMIT 1")
     assert size < 20 * 3 * 300 + 2_000
+
+
+@pytest.mark.parametrize("sign", ["\0", "\x1f", "\x1e", '"', "\n", "\u202e", "😀", "\uffff"])
+async def test_any_sign_in_ids_and_texts_is_kept_apart(texts: TextIndex, sign: str) -> None:
+    artists = (ArtistRef(artist_id=f"a{sign}b", name=f"Nom{sign}bre"), ArtistRef(name=f"{sign}"), ArtistRef(name=sign))
+    odd = CataloguedTrack(track_id=f"x{sign}y", title=f"Strange {sign} Title", artists=artists)
+    other = CataloguedTrack(track_id="x", title="Plain Title", artists=artists[:1])
+    for _ in range(2):
+        await texts.put([IndexedTrack(odd), IndexedTrack(other)])
+    assert await meant(texts, "strange title") == (f"x{sign}y",)
+    assert await meant(texts, "plain title") == ("x",)
+    await texts.find(sign)
+    await texts.withdraw([f"x{sign}y"])
+    assert texts.count() == 1
