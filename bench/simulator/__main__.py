@@ -1,4 +1,4 @@
-"""Policies beside each other on simulated listeners, each on a fresh installation, with the same seeds.
+"""Policies beside each other on simulated listeners, each on an installation of its own, with the same seeds.
 
 python -m bench.simulator [--policies "full,no session,popularity"] [--listeners 30] [--sessions 24]
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.harness import DATA, report, running
+from bench.harness import DATA, READY_FILE, report, running
 from bench.simulator import listener
 from bench.simulator.life import Plan, live
 from bench.simulator.measures import Lives, compare
@@ -44,26 +45,30 @@ def main() -> None:
     )
     world = world_of(read_catalogue(*_files(options.catalogue)), options.seed)
     policies = dict(map(policy_of, options.policies.split(",")))
-    lives = {name: _lived(world, plan, policy, options.catalogue, name) for name, policy in policies.items()}
+    with tempfile.TemporaryDirectory(prefix="throughbeat-simulator-") as place:
+        filled = Path(place, "filled")
+        with running(filled, options.catalogue) as stack, stack.client() as client:
+            _wait_until_learned(client)
+        lives = {name: _lived(world, plan, policy, name, filled) for name, policy in policies.items()}
     model = {name: getattr(listener, name) for name in MODEL}
     told = {"plan": asdict(plan), "model": model, "tracks": len(world)}
     report("simulator", {**told, **compare(lives, plan, len(world), options.seed)})
 
 
-def _lived(world: World, plan: Plan, policy: Policy, catalogue: str, name: str) -> Lives:
-    began = time.perf_counter()
-    with (
-        tempfile.TemporaryDirectory(prefix="throughbeat-simulator-") as place,
-        _environment(policy.settings),
-        running(Path(place), catalogue) as stack,
-        stack.client() as client,
-    ):
-        _wait_until_learned(client)
+def _lived(world: World, plan: Plan, policy: Policy, name: str, filled: Path) -> Lives:
+    """The lives of all listeners at an installation of their own, which begins as a copy of the filled one."""
+    began, data_dir = time.perf_counter(), filled.with_name("lived")
 
-        def on_session(session: int) -> None:
-            print(f"{name}: session {session + 1}, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    def on_session(session: int) -> None:
+        print(f"{name}: session {session + 1}, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
 
-        return live(world, plan, client, policy, on_session)
+    shutil.copytree(filled, data_dir)
+    (data_dir / READY_FILE).unlink()
+    try:
+        with _environment(policy.settings), running(data_dir) as stack, stack.client() as client:
+            return live(world, plan, client, policy, on_session)
+    finally:
+        shutil.rmtree(data_dir)
 
 
 def _wait_until_learned(client: Client) -> None:
