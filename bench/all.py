@@ -22,6 +22,7 @@ COMMANDS = {
     "events": ["--runs", "5"],
     "startup": ["--runs", "5"],
     "person_bytes": [],
+    "session_knn": [],
     "order": [],
     "overload": [],
     "text_seeds": [],

@@ -21,6 +21,7 @@ WEIGHTS: Mapping[str, float] = {
     "artist_neighbours": 1.0,
     "neighbours": 0.7,
     "factors": 0.5,
+    "session_neighbours": 0.7,
     "similar_artists": 0.6,
     "fresh_nearby": 0.4,
     "rising": 0.4,

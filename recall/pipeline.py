@@ -109,6 +109,7 @@ class Recommender:
         shelf: holds the tables behind some of the channels, whose prior judges the candidates of all of them.
         texts: the catalogue's titles and names; without them free text means nothing.
         policy: gives the ranking that serves now.
+        sessions: whether what was heard just now moves a list.
     """
 
     index: TrackIndex
@@ -120,6 +121,7 @@ class Recommender:
     shelf: Shelf = field(default_factory=Shelf)
     texts: Texts | None = None
     policy: Callable[[], Policy] = lambda: UNLEARNED
+    sessions: bool = True
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
         """The list for one request.
@@ -188,7 +190,7 @@ class Recommender:
             build_query(request, person, starts, artists, now_ms=now_ms, described=words),
             {track_id for one in seeds for track_id in (*one.track_ids, *one.also)},
             (*(one.understood for one in seeds if one.understood), *([told(target)] if target else ())),
-            mood(session, known),
+            mood(session if self.sessions else (), known),
             tuple(f"seed:{describe(one.seed)}" for one in missing),
             tuple(known[track_id].track for track_id in person.dislikes if track_id in known),
         )

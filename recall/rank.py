@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from recall.merge import Merged
-from recall.session import FINISHED, Mood, Moved, forces_on
+from recall.session import FINISHED, IN_MOOD, Mood, Moved, forces_on
 from recall.tracks import Vector
 
 
@@ -24,12 +24,13 @@ def rank(candidates: Sequence[Merged], vectors: Mapping[str, Vector], felt: Mood
 
 def _moved(one: Merged, by: Moved) -> Merged:
     contributions = {**one.contributions, **by.terms}
+    reasons = {**one.reasons, IN_MOOD: "in the mood of your session"}
     if by.drawn_by is None:
-        return replace(one, contributions=contributions)
+        return replace(one, contributions=contributions, reasons=reasons)
     return replace(
         one,
         contributions=contributions,
-        reasons={**one.reasons, FINISHED: f"close to {by.drawn_by.said}"},
+        reasons={**reasons, FINISHED: f"close to {by.drawn_by.said}"},
         because=tuple(dict.fromkeys((*one.because, by.drawn_by.track_id))),
     )
 

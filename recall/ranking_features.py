@@ -16,12 +16,14 @@ from functools import lru_cache
 import numpy as np
 
 from models.bandit import Array, Prior
+from recall.fatigue import FATIGUE, REPEAT
 from recall.merge import K, Merged
 from recall.query import RecallQuery
+from recall.session import FINISHED, IN_MOOD, SKIPPED
 from recall.tracks import CataloguedTrack, Vector
 from topics.records import ListeningContext
 
-VERSION = "3"
+VERSION = "4"
 # Channels that have a weight of their own; the others share one.
 CHANNELS = (
     "acoustic",
@@ -36,9 +38,9 @@ CHANNELS = (
     "artist_neighbours",
     "factors",
     "described",
-    "sessions",
+    "session_neighbours",
 )
-SESSION_TERMS = ("session_finished", "session_skipped")
+SESSION_TERMS = (FINISHED, SKIPPED, IN_MOOD, FATIGUE, REPEAT)
 FRESH_DAYS, HEARD_DAYS = 28.0, 28.0
 DAY_MS = 86_400_000
 # The hour at which days are most awake, and half a day later the opposite.
@@ -74,8 +76,11 @@ FEATURES: tuple[Feature, ...] = (
     *(Feature(name, "60 / (60 + its rank in that channel), 0 where not found; 0..1", 0.3) for name in CHANNELS),
     Feature("other_channel", "the same, the best of all other channels", 0.3),
     Feature("likeness", "greatest cosine to what the list starts from, by sound; 0..1", 0.3),
-    Feature("session_finished", "pull of what was just finished, 0..0.3", 0.5),
-    Feature("session_skipped", "push of what was just skipped, -1..0", 0.5),
+    Feature(FINISHED, "pull of what was just finished, 0..0.3", 0.5),
+    Feature(SKIPPED, "push of what was just skipped, -1..0", 0.5),
+    Feature(IN_MOOD, "how well it fits the mood of what was finished, 0..0.1", 0.5),
+    Feature(FATIGUE, "what there was enough of its artist and album, -0.4..0", 0.5),
+    Feature(REPEAT, "whether it is wanted once more or bores, -0.3..0.15", 0.5),
     Feature("popularity", "of its catalogue, 0..1, 0 where unknown", 0.2),
     Feature("freshness", "1 on the day of its release, half after 28 days; 0..1", 0.2),
     Feature("genre_share", "share of the starts' weight that has one of its genres, 0..1", 0.3),

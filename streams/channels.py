@@ -18,8 +18,10 @@ from recall.channels import (
     Neighbours,
     Rising,
     SameArtist,
+    SessionNeighbours,
     SimilarArtists,
 )
+from recall.channels.session_neighbours import Past
 from recall.channels.similar_artists import Relations
 from recall.index.protocol import TrackIndex
 from recall.shelf import Shelf
@@ -37,7 +39,7 @@ OFF = "off"
 
 
 def open_channels(
-    settings: Settings, index: TrackIndex, board: PlayBoard, relations: Relations, shelf: Shelf
+    settings: Settings, index: TrackIndex, board: PlayBoard, relations: Relations, shelf: Shelf, past: Past
 ) -> tuple[list[Channel], dict[str, Allowance]]:
     """The channels that are on, and what each of them may take.
 
@@ -52,6 +54,7 @@ def open_channels(
         ArtistNeighbours(index, shelf),
         Neighbours(index, shelf),
         Factors(index, shelf),
+        SessionNeighbours(index, past),
         Fresh(index),
         FreshNearby(index),
         GenrePopular(index, board),

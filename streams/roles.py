@@ -34,6 +34,7 @@ from streams.embedded.errors import DataDirectoryInUse
 from streams.embedded.lock import data_directory
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
+from streams.past_sessions import PastSessionsFollower
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
 from streams.ranking import RankingBoard
@@ -41,6 +42,7 @@ from streams.refreshing import Refresher, take_up
 from streams.relations import ArtistRelations
 from streams.serving.collection import Collection, SomeDeadLetters, SomeTexts, vector_lengths
 from streams.serving.live import LiveVersions
+from streams.sessions import CaughtUp, SessionCloser
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
@@ -50,6 +52,7 @@ from streams.state.feedback import FeedbackStore
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
 from streams.state.rankings import RankingStore
+from streams.state.sessions import SessionStore
 from streams.turns import Turns
 from streams.worker import Parts, Role
 from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Served, Track
@@ -227,11 +230,13 @@ def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
     """The agent that counts what people do."""
     app = create_app(settings, "listening")
     popularity = PopularityStore(redis, settings)
-    effects = ListeningEffects(PersonStore(redis, settings), popularity)
+    sessions = SessionStore(redis, settings)
+    effects = ListeningEffects(PersonStore(redis, settings), popularity, sessions)
     delivery = batch_delivery(app, settings, LISTENING_EVENTS, Listen, effects.apply, LISTENING_PACE)
     delivery = dataclasses.replace(delivery, passed_over=popularity.applied_through)
     add_agent(app, LISTENING_EVENTS, settings.topic_prefix, delivery.run)
     parts.apps.append(app)
+    parts.background.append(SessionCloser(sessions, CaughtUp(app), FaustProducer(app), settings).run)
 
 
 def add_learning(settings: Settings, parts: Parts, redis: Any) -> None:
@@ -269,7 +274,9 @@ def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, 
     ranking = RankingBoard(EvidenceReader(redis, settings), RankingStore(redis, settings), settings)
     parts.background.append(ranking.keep_fresh)
     parts.background.append(partial(take_up, settings, shelf, lambda version: parts.models.update({MODEL: version})))
-    channels, allowances = open_channels(settings, index, board, ArtistRelations(store), shelf)
+    past = PastSessionsFollower(settings)
+    parts.background.append(past.run)
+    channels, allowances = open_channels(settings, index, board, ArtistRelations(store), shelf, past)
     agent = RecommendationAgent(
         recommender=Recommender(
             index,
@@ -281,6 +288,7 @@ def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, 
             shelf=shelf,
             texts=texts,
             policy=ranking.policy,
+            sessions=settings.session == "on",
         ),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),

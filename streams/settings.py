@@ -52,6 +52,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         person_heard_max: tracks remembered as heard, the oldest forgotten first.
         person_rated_max: likes, dislikes, saves, blocks and follows remembered, each. With both bounds as they are, a
             person takes 0.7 kB of Redis after one event, 29 kB after some hundred, and never more than 500 kB.
+        session_silence_s: how long somebody hears nothing before their session is over.
+        session: whether what was heard just now moves a list; off is for comparing.
+        past_sessions_max: past sessions that each answering worker holds, at 106 bytes each and 4 a track of it; the
+            oldest are forgotten first.
         popularity_half_life_days: after how long a play counts half.
         rising_half_life_days: the same for the plays of late, which tell what rises.
         popularity_max: tracks whose plays are counted, per partition; the least played are forgotten first.
@@ -105,6 +109,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     reply_topics: str = "recommendation.replies"
     person_heard_max: Count = 2_000
     person_rated_max: Count = 1_000
+    session_silence_s: Annotated[float, Meta(gt=0, le=86_400)] = 1_800.0
+    session: Literal["on", "off"] = "on"
+    past_sessions_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 1_000_000
     popularity_half_life_days: Seconds = 90.0
     rising_half_life_days: Seconds = 7.0
     popularity_max: Count = 250_000

@@ -179,6 +179,39 @@ def cold_start(
     _tell(given, partial(compare, given.catalogue, ways, seed=seed), seed, as_json, print_cold_start)
 
 
+@evaluate_app.command()
+def skips(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Sessions, as .csv or .csv.gz.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how well skips are predicted, on a file in the columns of Spotify's skip prediction challenge.
+
+    Of each session the first half is known, and skip_2 is predicted for the second: mean average accuracy and first
+    prediction accuracy, as the challenge defines them, beside repeating what was done last. The predictor learns from
+    each session after it was asked about it.
+
+    Example: throughbeat evaluate skips log_mini.csv --json
+    """
+    import msgspec
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    from streams.cli.quality_table import print_skips
+    from streams.skip_challenge import evaluate_skips
+    from streams.training import fingerprint
+
+    shown = (TextColumn("{task.completed:,.0f} sessions"), TimeElapsedColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("sessions", total=None)
+        measured = evaluate_skips(file, seed=seed, on_session=lambda count: bar.update(task, completed=count))
+    found = {"data": fingerprint(file), "seed": seed, **measured}
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        print_skips(found)
+
+
 @contextmanager
 def _pipeline(tracks: Path | None, artists: Path | None) -> Iterator[dict[str, Way]]:
     from streams.catalogue import sample_tracks

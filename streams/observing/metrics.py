@@ -69,6 +69,7 @@ STAGE = Histogram(
 DEGRADED = Counter(
     "throughbeat_degraded", "Replies that lacked a part: a channel, `after` or a seed.", ["part"], registry=REGISTRY
 )
+SESSIONS = Counter("throughbeat_sessions_closed", "Sessions sent to listening.sessions.", registry=REGISTRY)
 INDEXED = Gauge("throughbeat_index_tracks", "Tracks in the index.", registry=REGISTRY)
 OUTSIDE_GRAPH = Gauge(
     "throughbeat_index_tracks_outside_graph", "Tracks that each search compares one by one.", registry=REGISTRY

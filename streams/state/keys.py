@@ -10,6 +10,7 @@ from __future__ import annotations
 PERSON_KEYS = (
     b":meta",
     b":recent",
+    b":closed",
     b":heard",
     b":likes",
     b":dislikes",
@@ -72,6 +73,11 @@ def ranking_serving_key(prefix: str, features: str) -> str:
 def popularity_key(prefix: str, partition: int) -> str:
     """The decayed plays of one partition, by track."""
     return f"{prefix}popularity:{{p{partition}}}"
+
+
+def due_key(prefix: str, partition: int) -> str:
+    """The persons of one partition, by when their sessions are to be looked at."""
+    return f"{prefix}sessions-due:{{p{partition}}}"
 
 
 def recent_plays_key(prefix: str, partition: int) -> str:

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-NAMES = ("person", "popularity", "applied", "catalogue", "feedback", "evidence", "explored")
+NAMES = (
+    "person",
+    "popularity",
+    "applied",
+    "catalogue",
+    "feedback",
+    "evidence",
+    "explored",
+    "due",
+    "claim",
+    "sent",
+    "settle",
+)
 
 
 @dataclass(frozen=True)
