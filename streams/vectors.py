@@ -21,7 +21,7 @@ RESERVED = frozenset(
             "playlist",
             "rising",
         ),
-        *("rising", "same_artist", "similar_artists"),
+        *("rising", "same_artist", "session_neighbours", "similar_artists"),
     }
 )
 DIMENSION_MAX = 4096

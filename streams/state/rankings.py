@@ -96,7 +96,7 @@ class RankingStore:
             StoreUnavailable: Redis did not answer.
         """
         (values,) = await self._redis.run([(b"LRANGE", self._serving, 0, most - 1)])
-        return [_decode(value) for value in values] or [FIRST]
+        return [*map(_decode, values), FIRST][:most]
 
     async def serve(self, version: str, because: str) -> Serving:
         """Let a version serve from now on; every worker follows within a second.
