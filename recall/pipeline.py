@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
-from recall.diversity import balance_of, choose
+from recall.diversity import balance_of, choose, with_news
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.exploration import Pooled, explore, rate_of, rng_of
@@ -157,7 +157,9 @@ class Recommender:
                 vectors = await self._vectors(distinct)
                 scene = Scene(begun.query, vectors, person.heard, frozenset(person.followed_artists), request.context)
                 ordered = reorder(rank(distinct, vectors, begun.felt), scene, policy)
-                items = arranged(choose(ordered.ranked, vectors, balance), vectors, surface)
+                news = {one.track.track_id for one in found.get("fresh", ())} if starts else set()
+                chosen = choose(ordered.ranked, vectors, with_news(balance, news))
+                items = arranged(chosen, vectors, surface)
             if len(items) == limit or all(len(some) < asked for some in found.values()):
                 break
         short = len(items) < limit

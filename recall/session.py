@@ -61,6 +61,9 @@ class Moved(NamedTuple):
     drawn_by: Moment | None
 
 
+UNMOVED = Moved({}, None)
+
+
 @dataclass(frozen=True)
 class Mood:
     """The session as forces: unit vectors with their pull (> 0) or push (< 0), and artists with theirs.
@@ -82,6 +85,12 @@ class Mood:
     moments: tuple[Moment, ...]
     atmosphere: Atmosphere = UNKNOWN
     fatigue: Fatigue = FRESH
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing is moved."""
+        moving = len(self.forces) or self.pushed or self.drawn or self.atmosphere.sure
+        return not (moving or self.fatigue.artists or self.fatigue.albums or self.fatigue.tracks)
 
 
 def merged_session(stored: Sequence[Listen], given: Sequence[Listen]) -> list[Listen]:
@@ -161,13 +170,17 @@ def forces_on(candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vecto
     `vectors` holds acoustic vectors by track id; a track without one is moved by its artists alone, as if it sounded
     like their other tracks.
     """
+    if felt.is_still:
+        return [UNMOVED] * len(candidates)
     pulls, nearest, pushes = (column.tolist() for column in _by_likeness(candidates, vectors, felt))
     in_mood = gains(candidates, felt.atmosphere).tolist()
     moved = []
     for candidate, pull, near, push, gain in zip(candidates, pulls, nearest, pushes, in_mood, strict=True):
         moment = felt.moments[near] if pull > 0 else None
-        artist = min((felt.pushed.get(artist_id, 0.0) for artist_id in candidate.artist_ids), default=0.0)
-        away = REPULSION * push + SAME_ARTIST * artist
+        away = REPULSION * push
+        if felt.pushed:
+            artist = min((felt.pushed.get(artist_id, 0.0) for artist_id in candidate.artist_ids), default=0.0)
+            away += SAME_ARTIST * artist
         if candidate.track_id not in vectors:
             draws = (felt.drawn.get(artist_id, NOT_DRAWN) for artist_id in candidate.artist_ids)
             pull, moment = max(draws, key=lambda draw: draw[0], default=NOT_DRAWN)
