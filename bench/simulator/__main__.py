@@ -13,7 +13,6 @@ import argparse
 import os
 import shutil
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.harness import DATA, READY_FILE, report, running
+from bench.harness import DATA, READY_FILE, report, running, scratch
 from bench.simulator import listener
 from bench.simulator.life import Plan, live
 from bench.simulator.measures import Lives, compare
@@ -45,14 +44,23 @@ def main() -> None:
     )
     world = world_of(read_catalogue(*_files(options.catalogue)), options.seed)
     policies = dict(map(policy_of, options.policies.split(",")))
-    with tempfile.TemporaryDirectory(prefix="throughbeat-simulator-") as place:
-        filled = Path(place, "filled")
-        with running(filled, options.catalogue) as stack, stack.client() as client:
-            _wait_until_learned(client)
+    with scratch() as place:
+        filled = _filled(place, options.catalogue)
         lives = {name: _lived(world, plan, policy, name, filled) for name, policy in policies.items()}
     model = {name: getattr(listener, name) for name in MODEL}
     told = {"plan": asdict(plan), "model": model, "tracks": len(world)}
     report("simulator", {**told, **compare(lives, plan, len(world), options.seed)})
+
+
+def _filled(place: Path, catalogue: str) -> Path:
+    """The data directory of an installation that holds the catalogue and what its playlists teach."""
+    filled, filling = place / "filled", place / "filling"
+    if not filled.exists():
+        shutil.rmtree(filling, ignore_errors=True)
+        with running(filling, catalogue) as stack, stack.client() as client:
+            _wait_until_learned(client)
+        filling.rename(filled)
+    return filled
 
 
 def _lived(world: World, plan: Plan, policy: Policy, name: str, filled: Path) -> Lives:
@@ -62,8 +70,9 @@ def _lived(world: World, plan: Plan, policy: Policy, name: str, filled: Path) ->
     def on_session(session: int) -> None:
         print(f"{name}: session {session + 1}, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
 
+    shutil.rmtree(data_dir, ignore_errors=True)
     shutil.copytree(filled, data_dir)
-    (data_dir / READY_FILE).unlink()
+    (data_dir / READY_FILE).unlink(missing_ok=True)
     try:
         with _environment(policy.settings), running(data_dir) as stack, stack.client() as client:
             return live(world, plan, client, policy, on_session)

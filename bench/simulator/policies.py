@@ -36,6 +36,7 @@ class Policy:
 
 POLICIES: Mapping[str, Policy] = {
     "full": Policy(),
+    "unlearned prior": Policy({"ranking": "off"}),
     "no session": Policy({"session": "off", "channels": "session_neighbours=off"}),
     "no exploration": Policy(exploration=0.0),
     "acoustic only": Policy({"channels": only("acoustic"), "session": "off"}),
