@@ -69,10 +69,10 @@ def estimates(trials: Trials, confidence: float = 0.95) -> dict[str, Estimate]:
     of_drawn, of_wanted = predicted(trials)
     ones = np.ones(len(rewards))
     return {
-        "logged": _ratio(rewards, ones, trials.answers, confidence),
-        "ips": _ratio(weights * rewards, ones, trials.answers, confidence),
-        "snips": _ratio(weights * rewards, weights, trials.answers, confidence),
-        "dr": _ratio(of_wanted + weights * (rewards - of_drawn), ones, trials.answers, confidence),
+        "logged": ratio(rewards, ones, trials.answers, confidence),
+        "ips": ratio(weights * rewards, ones, trials.answers, confidence),
+        "snips": ratio(weights * rewards, weights, trials.answers, confidence),
+        "dr": ratio(of_wanted + weights * (rewards - of_drawn), ones, trials.answers, confidence),
     }
 
 
@@ -106,7 +106,7 @@ def _with_one(rows: Array) -> Array:
     return np.hstack([rows, np.ones((len(rows), 1))])
 
 
-def _ratio(above: Array, below: Array, answers: NDArray[np.int64], confidence: float) -> Estimate:
+def ratio(above: Array, below: Array, answers: NDArray[np.int64], confidence: float) -> Estimate:
     """A ratio of sums, with the interval that the differences between answers give."""
     total = float(below.sum())
     value = float(above.sum()) / total if total else 0.0

@@ -108,7 +108,7 @@ class Recommender:
         weights: of the channels.
         shelf: holds the tables behind some of the channels, whose prior judges the candidates of all of them.
         texts: the catalogue's titles and names; without them free text means nothing.
-        policy: gives the ranking that serves now.
+        policy: gives the ranking that serves a person now.
         sessions: whether what was heard just now moves a list.
     """
 
@@ -120,7 +120,7 @@ class Recommender:
     allowances: Mapping[str, Allowance] = field(default_factory=dict)
     shelf: Shelf = field(default_factory=Shelf)
     texts: Texts | None = None
-    policy: Callable[[], Policy] = lambda: UNLEARNED
+    policy: Callable[[str | None], Policy] = lambda user_id: UNLEARNED
     sessions: bool = True
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
@@ -143,7 +143,8 @@ class Recommender:
             begun = await self._begin(request, person, now_ms)
         starts = [start.track for start in begun.query.starts]
         rules = forbidden(begun.request, person, starts, begun.disliked, held=begun.held, now_ms=now_ms)
-        surface, limit, policy = surface_of(request.surface), request.limit or DEFAULT_LIMIT, self.policy()
+        surface, limit = surface_of(request.surface), request.limit or DEFAULT_LIMIT
+        policy = self.policy(request.user_id)
         balance = balance_of(
             limit, surface, starts if begun.query.seeded else (), request.max_per_artist, begun.query.breadth
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -47,25 +48,32 @@ async def posterior_named(settings: Settings, version: str) -> Posterior:
         await redis.aclose()
 
 
+def part_of(user_id: str) -> float:
+    """Where a person stands in 0..1: as if drawn evenly, and the same for ever."""
+    return int.from_bytes(hashlib.blake2b(user_id.encode(), digest_size=8, person=b"ranking-b").digest(), "big") / 2**64
+
+
 class RankingBoard:
-    """The policy of the version that serves, with all that was learnt until a moment ago."""
+    """The policy of the version that serves, with all that was learnt until a moment ago, and that of a second one."""
 
     def __init__(self, reader: EvidenceReader, versions: RankingStore, settings: Settings) -> None:
         self._reader = reader
         self._versions = versions
-        self._explores = settings.exploration
+        self._settings = settings
         self._is_off = settings.ranking == "off"
         self._evidence: Mapping[str, Evidence] = {}
-        self._serving = ""
         self._built_s = 0.0
-        self._refused = ""
-        self._policy = Policy(PRIOR, UNLEARNED.posterior, self._explores)
-        if self._is_off:
-            self._policy = Policy("off", UNLEARNED.posterior, explores=0)
+        self._refused: dict[str, str] = {}
+        self._built: dict[str, Policy] = {}
+        first = Policy(PRIOR, UNLEARNED.posterior, settings.exploration)
+        self._policy = Policy("off", UNLEARNED.posterior, explores=0) if self._is_off else first
+        self._other: Policy | None = None
 
-    def policy(self) -> Policy:
-        """What serves now."""
-        return self._policy
+    def policy(self, user_id: str | None = None) -> Policy:
+        """What serves a person now; who nobody knows is served what most are."""
+        if self._other is None or user_id is None or part_of(user_id) >= self._settings.ranking_b_share:
+            return self._policy
+        return self._other
 
     async def refresh(self) -> None:
         """Take up what has changed; what is damaged is refused, and the last good ranking goes on.
@@ -75,30 +83,46 @@ class RankingBoard:
         """
         if self._is_off:
             return
-        serving = (await self._versions.serving()).version
-        changed = await self._reader.changed() if serving == LIVE else None
+        serving, beside = (await self._versions.serving()).version, self._settings.ranking_b
+        if LIVE in (serving, beside):
+            await self._look()
+        if serving != self._policy.version and (found := await self._take_up(serving)) is not None:
+            if found.version != self._policy.version:
+                log.info("ranking %s serves", found.version)
+            self._policy = found
+        if beside and (found := await self._take_up(beside)) is not None:
+            self._other = found
+        self._built = {name: one for name, one in self._built.items() if name in (serving, beside)}
+
+    async def _look(self) -> None:
+        """Forget what was built of evidence that has changed since, or has grown older."""
+        changed = await self._reader.changed()
         if changed is not None:
             self._evidence = changed
-        aged = time.monotonic() - self._built_s > AGED_S
-        if serving == self._serving and not (serving == LIVE and (changed is not None or aged)):
-            return
-        try:
-            self._policy = await self._built(serving)
-        except (EvidenceDamaged, UnknownRanking) as error:
-            if self._refused != f"{serving} {error}":
-                self._refused = f"{serving} {error}"
-                EVIDENCE_REFUSED.inc()
-                log.error("ranking %s is refused, %s goes on: %s", serving, self._policy.version, error)
-            return
-        if serving != self._serving:
-            log.info("ranking %s serves", self._policy.version)
-        self._serving, self._built_s = serving, time.monotonic()
+        if changed is not None or time.monotonic() - self._built_s > AGED_S:
+            self._built.pop(LIVE, None)
 
-    async def _built(self, serving: str) -> Policy:
-        if serving == LIVE:
-            live = posterior_of(PRIOR_WEIGHTS, self._evidence.values(), now_ms=time.time() * 1000)
-            return Policy(LIVE_POLICY, live, self._explores)
-        return Policy(serving, await self._versions.posterior(serving), self._explores)
+    async def _take_up(self, version: str) -> Policy | None:
+        if version in self._built:
+            return self._built[version]
+        try:
+            found = await self._build(version)
+        except (EvidenceDamaged, UnknownRanking) as error:
+            if self._refused.get(version) != str(error):
+                self._refused[version] = str(error)
+                EVIDENCE_REFUSED.inc()
+                log.error("ranking %s is refused, %s goes on: %s", version, self._policy.version, error)
+            return None
+        self._built[version] = found
+        return found
+
+    async def _build(self, version: str) -> Policy:
+        explores = self._settings.exploration
+        if version != LIVE:
+            return Policy(version, await self._versions.posterior(version), explores)
+        live = posterior_of(PRIOR_WEIGHTS, self._evidence.values(), now_ms=time.time() * 1000)
+        self._built_s = time.monotonic()
+        return Policy(LIVE_POLICY, live, explores)
 
     async def keep_fresh(self) -> None:
         """Refresh for ever; while Redis is away the last ranking serves."""

@@ -61,6 +61,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         popularity_max: tracks whose plays are counted, per partition; the least played are forgotten first.
         ranking: `live` (learns and explores) or `off` (the order of channels and session alone, and nothing explored
             unless a request asks for it; what is shown is still learnt from).
+        ranking_b: a version of the ranking beside the one that serves, for a share of the people, always the same ones;
+            empty = none. `throughbeat evaluate ab` compares the two.
+        ranking_b_share: that share, 0..1.
         exploration: times each surface's rate of exploration; 0 = only where a request asks for it.
         learning_half_life_days: after how long an impression counts half.
         learning_window_hours: how long after an answer a reaction to it still counts.
@@ -116,6 +119,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     rising_half_life_days: Seconds = 7.0
     popularity_max: Count = 250_000
     ranking: Literal["live", "off"] = "live"
+    ranking_b: str = ""
+    ranking_b_share: Annotated[float, Meta(ge=0, le=1)] = 0.5
     exploration: Annotated[float, Meta(ge=0, le=10)] = 1.0
     learning_half_life_days: Seconds = 30.0
     learning_window_hours: Annotated[float, Meta(gt=0, le=8_784)] = 24.0

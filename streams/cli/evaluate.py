@@ -268,6 +268,46 @@ def policy(
         print_value(found)
 
 
+@evaluate_app.command()
+def ab(
+    first: Annotated[str | None, typer.Argument(metavar="VERSION", help="As answers name it; else of most.")] = None,
+    second: Annotated[str | None, typer.Argument(metavar="OTHER", help="The version that it is compared with.")] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Records of answers and reactions, one JSON value a line; else Kafka's."),
+    ] = None,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    kafka: KafkaOption = None,
+    prefix: PrefixOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare what two versions of the ranking earned with the people whom each served.
+
+    THROUGHBEAT_RANKING_B gives a share of the people another version. A row a version: mean reward, share completed
+    and share skipped before 30 s of a shown track, with intervals over people, and the difference.
+
+    Example: throughbeat evaluate ab --json
+    """
+    import msgspec
+
+    from streams.cli.policy_table import print_outcomes
+    from streams.connections import connection_of
+    from streams.ranking_outcomes import outcomes
+    from streams.served_log import from_file, from_kafka, join
+
+    if first and not second:
+        raise typer.BadParameter("name two versions, or none for those of most answers")
+    settings = settings_from(kafka, prefix, data_dir)
+    records = from_file(log) if log else from_kafka(connection_of(settings), settings.topic_prefix)
+    answers = join(records, settings.learning_window_hours * 3_600_000)
+    found = outcomes(answers, (first, second) if first and second else None, confidence)
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        print_outcomes(found)
+
+
 class _Given(NamedTuple):
     files: list[Path]
     catalogue: Catalogue

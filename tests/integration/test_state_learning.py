@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -309,6 +310,14 @@ async def test_a_board_follows_what_is_learnt_and_which_version_serves(server: S
     await versions.serve("prior", "asked for")
     await board.refresh()
     assert board.policy().posterior.mean == pytest.approx(PRIOR.mean)
+    halves = msgspec.structs.replace(settings, ranking_b="live", ranking_b_share=0.25)
+    both = RankingBoard(EvidenceReader(redis, settings), versions, halves)
+    await both.refresh()
+    served = [both.policy(f"u{n}").version for n in range(1_000)]
+    assert 190 < served.count(LIVE_POLICY) < 310
+    assert served.count("prior") == 1_000 - served.count(LIVE_POLICY)
+    assert served == [both.policy(f"u{n}").version for n in range(1_000)]
+    assert both.policy(None).version == "prior"
     off = RankingBoard(EvidenceReader(redis, settings), versions, Settings(ranking="off"))
     await off.refresh()
     assert (off.policy().version, off.policy().explores) == ("off", 0)
