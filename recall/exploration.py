@@ -125,7 +125,8 @@ def explore(
     pool, sources = pool_of(items, ordered, policy, query) if places else ([], [])
     if not pool:
         return Shown(tuple(_placed(ordered, items)))
-    probabilities = first_probabilities(ordered.of(pool) @ (ORDERING * policy.posterior.drawn(rng)))
+    scores = np.zeros(len(pool)) if policy.by_chance else ordered.of(pool) @ (ORDERING * policy.posterior.drawn(rng))
+    probabilities = first_probabilities(scores)
     drawn = draw(probabilities, min(len(places), len(pool)), rng)
     # What stands between two tracks of an artist may be gone.
     kept = spread(_without_least(items, len(drawn)))

@@ -26,11 +26,13 @@ class Policy:
         version: its name, as it is logged and told in answers.
         posterior: what is believed of the weights.
         explores: times a surface's rate of exploration; 0 = only where a request asks for it.
+        by_chance: whether each track that could be explored is as likely, rather than by what is believed of it.
     """
 
     version: str
     posterior: Posterior
     explores: float = 1.0
+    by_chance: bool = False
 
 
 UNLEARNED = Policy("prior", posterior_of(PRIOR, (), now_ms=0), explores=0.0)

@@ -65,8 +65,9 @@ class RankingBoard:
         self._built_s = 0.0
         self._refused: dict[str, str] = {}
         self._built: dict[str, Policy] = {}
-        first = Policy(PRIOR, UNLEARNED.posterior, settings.exploration)
-        self._policy = Policy("off", UNLEARNED.posterior, explores=0) if self._is_off else first
+        self._policy = self._of(PRIOR, UNLEARNED.posterior)
+        if self._is_off:
+            self._policy = Policy("off", UNLEARNED.posterior, explores=0)
         self._other: Policy | None = None
 
     def policy(self, user_id: str | None = None) -> Policy:
@@ -117,12 +118,14 @@ class RankingBoard:
         return found
 
     async def _build(self, version: str) -> Policy:
-        explores = self._settings.exploration
         if version != LIVE:
-            return Policy(version, await self._versions.posterior(version), explores)
+            return self._of(version, await self._versions.posterior(version))
         live = posterior_of(PRIOR_WEIGHTS, self._evidence.values(), now_ms=time.time() * 1000)
         self._built_s = time.monotonic()
-        return Policy(LIVE_POLICY, live, explores)
+        return self._of(LIVE_POLICY, live)
+
+    def _of(self, version: str, posterior: Posterior) -> Policy:
+        return Policy(version, posterior, self._settings.exploration, self._settings.explored == "by chance")
 
     async def keep_fresh(self) -> None:
         """Refresh for ever; while Redis is away the last ranking serves."""

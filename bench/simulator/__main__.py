@@ -22,8 +22,8 @@ from pathlib import Path
 
 from bench.harness import DATA, READY_FILE, report, running, scratch
 from bench.simulator import listener
-from bench.simulator.life import Plan, live
-from bench.simulator.measures import Lives, compare
+from bench.simulator.life import Listener, Plan, Streak, live
+from bench.simulator.measures import Lives, compare, share_left
 from bench.simulator.policies import POLICIES, Policy, policy_of
 from bench.simulator.world import World, world_of
 from models.tables import MODEL as COLLABORATIVE
@@ -46,10 +46,12 @@ def main() -> None:
     policies = dict(map(policy_of, options.policies.split(",")))
     with scratch() as place:
         filled = _filled(place, options.catalogue)
-        lives = {name: _lived(world, plan, policy, name, filled) for name, policy in policies.items()}
+        lived = {name: _lived(world, plan, policy, name, filled) for name, policy in policies.items()}
     model = {name: getattr(listener, name) for name in MODEL}
     told = {"plan": asdict(plan), "model": model, "tracks": len(world)}
-    report("simulator", {**told, **compare(lives, plan, len(world), options.seed)})
+    lives = {name: lists for name, (lists, _) in lived.items()}
+    streaks = {name: share_left(some, options.seed) for name, (_, some) in lived.items()}
+    report("simulator", {**told, **compare(lives, plan, len(world), options.seed), "skip streak": streaks})
 
 
 def _filled(place: Path, catalogue: str) -> Path:
@@ -63,8 +65,8 @@ def _filled(place: Path, catalogue: str) -> Path:
     return filled
 
 
-def _lived(world: World, plan: Plan, policy: Policy, name: str, filled: Path) -> Lives:
-    """The lives of all listeners at an installation of their own, which begins as a copy of the filled one."""
+def _lived(world: World, plan: Plan, policy: Policy, name: str, filled: Path) -> tuple[Lives, list[Streak]]:
+    """All listeners' lives, and what a streak of skips then does, at a copy of the filled installation."""
     began, data_dir = time.perf_counter(), filled.with_name("lived")
 
     def on_session(session: int) -> None:
@@ -75,7 +77,10 @@ def _lived(world: World, plan: Plan, policy: Policy, name: str, filled: Path) ->
     (data_dir / READY_FILE).unlink(missing_ok=True)
     try:
         with _environment(policy.settings), running(data_dir) as stack, stack.client() as client:
-            return live(world, plan, client, policy, on_session)
+            listeners = [Listener(world, plan, number, client, policy) for number in range(plan.listeners)]
+            lists = live(listeners, plan.sessions, on_session)
+            streaks = [listener.streak(plan.sessions) for listener in listeners]
+            return lists, [one for one in streaks if one is not None]
     finally:
         shutil.rmtree(data_dir)
 

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.simulator.listener import (
     ACTIVITIES,
@@ -28,6 +29,8 @@ from topics.specs import LISTENING_EVENTS
 
 HOUR_MS = 3_600_000
 DEADLINE_MS, WITHIN_S = 10_000, 30.0
+# A streak of so many skips, each after so long; a track is in the pocket that it is nearest to, from this cosine on.
+STREAK, SKIPPED_AFTER_MS, IN_POCKET = 3, 3_000, 0.3
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,30 @@ class Listener:
         self._clock_ms += HOUR_MS
         self._state = begin_session(self.taste, self._state, session, self._luck(1, session))
         return [self._list(self._state, session, number) for number in range(self._plan.lists)]
+
+    def streak(self, session: int) -> Streak | None:
+        """Skip the first three tracks of a list that are of the pocket which it holds most of; `None`: too few are."""
+        self._clock_ms += HOUR_MS
+        state = self._state = begin_session(self.taste, self._state, session, self._luck(1, session))
+        reply = self._ask(state)
+        rows, pockets = self._in_pockets(reply, session)
+        pocket = int(np.bincount(pockets[pockets >= 0], minlength=1).argmax())
+        skipped = [row for row, one in zip(rows, pockets, strict=True) if one == pocket][:STREAK]
+        if len(skipped) < STREAK:
+            return None
+        for row in skipped:
+            self._clock_ms += SKIPPED_AFTER_MS
+            sent = self._say("skip", row, SKIPPED_AFTER_MS, reply, state).result(WITHIN_S)
+            self._after[str(sent.partition)] = sent.offset
+            state.heard.add(row)
+        _, then = self._in_pockets(self._ask(state), session)
+        return Streak(float((pockets == pocket).mean()), float((then == pocket).sum() / max(1, len(then))))
+
+    def _in_pockets(self, reply: RecommendationReply, session: int) -> tuple[list[int], NDArray[np.int64]]:
+        """The rows of a list, and the pocket that each is in, -1 for those that are in none."""
+        rows = [self._rows[item.track_id] for item in reply.items if item.track_id in self._rows]
+        cosines = self._world.places[rows] @ self.taste.pockets_in(session).T
+        return rows, np.where(cosines.max(axis=1) >= IN_POCKET, cosines.argmax(axis=1), -1)
 
     def _list(self, state: State, session: int, number: int) -> Told:
         reply = self._ask(state)
@@ -150,13 +177,20 @@ class Listener:
         return np.random.default_rng([self._plan.seed, self._number, *what])
 
 
+@dataclass(frozen=True)
+class Streak:
+    """Shares of a list that were in one pocket, before and after three tracks of it were skipped in a row."""
+
+    before: float
+    after: float
+
+
 def live(
-    world: World, plan: Plan, client: Client, policy: Policy, on_session: Callable[[int], None] = lambda session: None
+    listeners: Sequence[Listener], sessions: int, on_session: Callable[[int], None] = lambda session: None
 ) -> list[list[list[Told]]]:
     """The lists of every listener, by session."""
-    listeners = [Listener(world, plan, number, client, policy) for number in range(plan.listeners)]
     told: list[list[list[Told]]] = [[] for _ in listeners]
-    for session in range(plan.sessions):
+    for session in range(sessions):
         for number, listener in enumerate(listeners):
             told[number].append(listener.session(session))
         on_session(session)

@@ -5,13 +5,14 @@ Listeners are drawn again, the same ones for every policy, so that the intervals
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.simulator.life import Plan, Told
+from bench.simulator.life import Plan, Streak, Told
 
 Numbers = NDArray[np.float64]
 Lives = Sequence[Sequence[Sequence[Told]]]
@@ -20,12 +21,21 @@ DRAWS, LEVEL = 1_000, 0.95
 # A newcomer is served, and a drift is followed, once so much of the known taste's share is completed, over so many
 # sessions.
 ENOUGH, OVER = 0.8, 3
+# From so many tracks a listener on, the ranking has had its chance.
+LATER_FROM = 100
+LITTLE = 1e-3
+LATER = f"completed after {LATER_FROM}"
 # Of the sessions before the drift, how many show what a known taste is worth: the last third.
 KNOWN = 3
 
 
 def compare(lives: Mapping[str, Lives], plan: Plan, tracks: int, seed: int = 0) -> dict[str, Any]:
-    """`policies` (name -> measure -> value and interval) and `differences` (the first less each other)."""
+    """What is told of policies, each figure a value with its interval.
+
+    Returns:
+        `policies` (name -> measure), `differences` (the first less each other) and `gains` (what the first completes
+        more than each other, as a share of that, once `LATER_FROM` tracks are heard).
+    """
     draws = np.random.default_rng(seed).integers(0, plan.listeners, (DRAWS, plan.listeners))
     everybody = np.arange(plan.listeners)
     names = list(lives)
@@ -52,6 +62,13 @@ def compare(lives: Mapping[str, Lives], plan: Plan, tracks: int, seed: int = 0) 
             }
             for name in names[1:]
         },
+        "gains": {
+            name: _told(
+                first[LATER][0] / max(LITTLE, found[name][LATER][0]) - 1,
+                first[LATER][1] / np.maximum(LITTLE, found[name][LATER][1]) - 1,
+            )
+            for name in names[1:]
+        },
     }
 
 
@@ -60,6 +77,8 @@ def measures_of(lives: Lives, plan: Plan) -> dict[str, Callable[[NDArray[np.int6
     completed = _table(lives, lambda one: one.completed)
     tracks = _table(lives, lambda one: len(one.rows))
     lists = _table(lives, lambda one: 1)
+
+    later = min(math.ceil(LATER_FROM / (plan.lists * plan.length)), plan.sessions - 1)
 
     def share(of: Numbers) -> Callable[[NDArray[np.int64]], float]:
         return lambda who: float(of[who].sum() / max(1.0, tracks[who].sum()))
@@ -73,12 +92,29 @@ def measures_of(lives: Lives, plan: Plan) -> dict[str, Callable[[NDArray[np.int6
     heard_ms = _table(lives, lambda one: one.heard_ms)
     return {
         "completed": share(completed),
+        LATER: lambda who: float(completed[who][:, later:].sum() / max(1.0, tracks[who][:, later:].sum())),
         "skipped": share(_table(lives, lambda one: one.skipped)),
         "minutes": lambda who: float(heard_ms[who].sum(axis=1).mean() / 60_000),
         "regret": a_list(_table(lives, lambda one: one.regret)),
         "spread": a_list(_table(lives, lambda one: one.spread)),
         "sessions until known": lambda who: until_known(curve(who), plan.drifts_at),
         "sessions until drift followed": lambda who: until_followed(curve(who), plan.drifts_at),
+    }
+
+
+def share_left(streaks: Sequence[Streak], seed: int = 0) -> dict[str, Any]:
+    """The share that a pocket has of a list after a streak of skips in it, of the one before, and both."""
+    if not streaks:
+        return {"listeners": 0}
+    shares = np.array([(one.before, one.after) for one in streaks])
+    draws = np.random.default_rng(seed).integers(0, len(shares), (DRAWS, len(shares)))
+    drawn = shares[draws].mean(axis=1)
+    before, after = shares.mean(axis=0)
+    return {
+        "listeners": len(shares),
+        "before": round(float(before), 4),
+        "after": round(float(after), 4),
+        "share left": _told(float(after / before), drawn[:, 1] / drawn[:, 0]),
     }
 
 

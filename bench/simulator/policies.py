@@ -39,6 +39,7 @@ POLICIES: Mapping[str, Policy] = {
     "unlearned prior": Policy({"ranking": "off"}),
     "no session": Policy({"session": "off", "channels": "session_neighbours=off"}),
     "no exploration": Policy(exploration=0.0),
+    "epsilon-greedy": Policy({"explored": "by chance"}),
     "acoustic only": Policy({"channels": only("acoustic"), "session": "off"}),
     "popularity": Policy({"channels": only("genre_popular", "rising"), "session": "off"}, anonymous=True),
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.simulator.life import Plan, Told
-from bench.simulator.measures import compare, reached, until_followed, until_known
+from bench.simulator.life import Plan, Streak, Told
+from bench.simulator.measures import compare, reached, share_left, until_followed, until_known
 from bench.simulator.policies import CHANNELS, POLICIES, only, policy_of
 
 PLAN = Plan(listeners=2, sessions=2, lists=1, length=4, drifts_at=1, seed=0)
@@ -36,6 +36,23 @@ def test_differences_are_paired_by_listener() -> None:
     low, high = found["policies"]["better"]["completed"]["interval"]
     assert (low, high) == (0.25, 1.0)
     assert found["differences"]["worse"]["completed"] == {"value": 0.125, "interval": [0.125, 0.125]}
+
+
+def test_gain_is_of_what_is_completed_once_a_hundred_tracks_are_heard() -> None:
+    # Ten lists of ten tracks come first; then the one completes six of ten and the other four.
+    plan = Plan(listeners=2, sessions=11, lists=1, length=10, drifts_at=9, seed=0)
+    better = [[*[[told(0, 10)]] * 10, [told(6, 4)]]] * 2
+    worse = [[*[[told(9, 1)]] * 10, [told(4, 6)]]] * 2
+    found = compare({"better": better, "worse": worse}, plan, tracks=16)
+    assert found["gains"]["worse"] == {"value": 0.5, "interval": [0.5, 0.5]}
+
+
+def test_what_a_streak_leaves_of_a_pocket() -> None:
+    found = share_left([Streak(0.8, 0.2), Streak(0.6, 0.3), Streak(0.6, 0.1)])
+    assert (found["before"], found["after"], found["share left"]["value"]) == (0.6667, 0.2, 0.3)
+    low, high = found["share left"]["interval"]
+    assert 1 / 6 <= low < 0.3 < high <= 0.5
+    assert share_left([]) == {"listeners": 0}
 
 
 def test_a_newcomer_is_known_when_three_sessions_reach_four_fifths() -> None:
