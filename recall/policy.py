@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from msgspec.structs import replace
 
 from models.bandit import Array, Posterior, posterior_of
 from recall.merge import Merged
@@ -69,13 +68,11 @@ def reorder(candidates: Sequence[Merged], scene: Scene, policy: Policy) -> Order
     if np.abs(change).max() < NOTHING:
         return Ordered(list(candidates), features, rows)
     terms = (features @ change).tolist()
-    ranked = [
-        replace(one, contributions={**one.contributions, LEARNED: term}) if term else one
-        for one, term in zip(candidates, terms, strict=True)
-    ]
-    return Ordered(sorted(ranked, key=_best_first), features, rows)
-
-
-def _best_first(one: Merged) -> tuple[bool, float, str]:
-    score = one.score
-    return not math.isfinite(score), -score, one.track.track_id
+    keyed = []
+    for one, term in zip(candidates, terms, strict=True):
+        contributions = {**one.contributions, LEARNED: term} if term else one.contributions
+        score = sum(contributions.values())
+        moved = Merged(one.track, one.ranks, contributions, one.reasons, one.because)
+        keyed.append((not math.isfinite(score), -score, one.track.track_id, moved))
+    # No track comes twice, so candidates are not compared.
+    return Ordered([moved for *_, moved in sorted(keyed)], features, rows)

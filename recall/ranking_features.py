@@ -128,13 +128,14 @@ def features_of(candidates: Sequence[Merged], scene: Scene) -> Array:
     popularity = [(track.popularity or 0.0) / 100 for track in tracks]
     rows[:, COLUMN["bias"]] = 1.0
     rows[:, COLUMN["prior_score"]] = _centred(np.array([one.score for one in candidates]))
-    for name in SESSION_TERMS:
-        if any(name in one.contributions for one in candidates):
-            rows[:, COLUMN[name]] = [one.contributions.get(name, 0.0) for one in candidates]
+    terms = set().union(*(one.contributions for one in candidates))
+    for name in terms.intersection(SESSION_TERMS):
+        rows[:, COLUMN[name]] = [one.contributions.get(name, 0.0) for one in candidates]
     _fill_channels(rows, candidates)
     rows[:, COLUMN["likeness"]] = _likeness(tracks, scene)
     rows[:, COLUMN["popularity"]] = popularity
-    rows[:, COLUMN["freshness"]] = [_freshness(track, scene.query.now_ms) for track in tracks]
+    day = scene.query.now_ms // DAY_MS
+    rows[:, COLUMN["freshness"]] = [_freshness(track.release_date, day) for track in tracks]
     _fill_past(rows, tracks, scene)
     if scene.context is not None:
         _fill_context(rows, tracks, popularity, scene.context)
@@ -155,14 +156,14 @@ def _centred(scores: Array) -> Array:
 
 
 def _fill_channels(rows: Array, candidates: Sequence[Merged]) -> None:
-    columns = {name: COLUMN[name] for name in CHANNELS}
-    other = COLUMN["other_channel"]
+    columns, other = {name: COLUMN[name] for name in CHANNELS}, COLUMN["other_channel"]
+    cells: list[int] = []
+    ranks: list[int] = []
     for row, one in enumerate(candidates):
         for name, rank in one.ranks.items():
-            if (column := columns.get(name)) is not None:
-                rows[row, column] = K / (K + rank)
-            else:
-                rows[row, other] = max(rows[row, other], K / (K + rank))
+            cells.append(row * SIZE + columns.get(name, other))
+            ranks.append(rank)
+    np.maximum.at(rows.reshape(-1), np.array(cells, np.intp), K / (K + np.array(ranks, np.float64)))
 
 
 def _likeness(tracks: Sequence[CataloguedTrack], scene: Scene) -> Array:
@@ -170,19 +171,19 @@ def _likeness(tracks: Sequence[CataloguedTrack], scene: Scene) -> Array:
     starts = [start.vector for start in scene.query.starts if start.vector is not None]
     known = [row for row, track in enumerate(tracks) if track.track_id in scene.vectors]
     if starts and known:
-        placed = np.stack([scene.vectors[tracks[row].track_id] for row in known])
+        placed = np.concatenate([scene.vectors[tracks[row].track_id] for row in known]).reshape(len(known), -1)
         nearest[known] = np.clip((placed @ np.stack(starts).T).max(axis=1), 0, 1)
     return nearest
 
 
-def _freshness(track: CataloguedTrack, now_ms: int) -> float:
-    if track.release_date is None:
+@lru_cache(50_000)
+def _freshness(release_date: str | None, today: int) -> float:
+    if release_date is None:
         return 0.0
-    days = max(0.0, now_ms / DAY_MS - _epoch_day(track.release_date))
+    days = max(0, today - _epoch_day(release_date))
     return math.exp2(-days / FRESH_DAYS) if days < 20 * FRESH_DAYS else 0.0
 
 
-@lru_cache(50_000)
 def _epoch_day(release_date: str) -> int:
     """Days from 1970 to the first day of a partial date; one that no calendar has counts as its month's last."""
     year, month, day = (int(part) for part in (release_date + "-01-01")[:10].split("-"))
@@ -199,17 +200,18 @@ def _fill_past(rows: Array, tracks: Sequence[CataloguedTrack], scene: Scene) -> 
     if by_genre:
         rows[:, COLUMN["genre_share"]] = [_greatest(by_genre, track.genres) for track in tracks]
     if by_artist or scene.followed:
-        artists = [track.artist_ids for track in tracks]
+        artists = [[artist.artist_id for artist in track.artists] for track in tracks]
         rows[:, COLUMN["artist_share"]] = [_greatest(by_artist, some) for some in artists]
-        rows[:, COLUMN["followed"]] = [not scene.followed.isdisjoint(some) for some in artists]
+        if scene.followed:
+            rows[:, COLUMN["followed"]] = [not scene.followed.isdisjoint(some) for some in artists]
     if scene.heard:
         rows[:, COLUMN["heard"]] = [_heard(scene.heard.get(track.track_id), scene.query.now_ms) for track in tracks]
 
 
-def _greatest(shares: Mapping[str, float], names: Sequence[str]) -> float:
+def _greatest(shares: Mapping[str, float], names: Sequence[str | None]) -> float:
     greatest = 0.0
     for name in names:
-        if (share := shares.get(name, 0.0)) > greatest:
+        if name in shares and (share := shares[name]) > greatest:
             greatest = share
     return greatest
 
