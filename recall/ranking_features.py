@@ -8,7 +8,7 @@ keeps the order that it is given. A change of anything here is a new `VERSION`: 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -208,10 +208,10 @@ def _fill_past(rows: Array, tracks: Sequence[CataloguedTrack], scene: Scene) -> 
         rows[:, COLUMN["heard"]] = [_heard(scene.heard.get(track.track_id), scene.query.now_ms) for track in tracks]
 
 
-def _greatest(shares: Mapping[str, float], names: Sequence[str | None]) -> float:
+def _greatest(shares: Mapping[str, float], names: Iterable[str | None]) -> float:
     greatest = 0.0
     for name in names:
-        if name in shares and (share := shares[name]) > greatest:
+        if name is not None and (share := shares.get(name, 0.0)) > greatest:
             greatest = share
     return greatest
 
