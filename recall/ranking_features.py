@@ -17,6 +17,7 @@ import numpy as np
 
 from models.bandit import Array, Prior
 from recall.fatigue import FATIGUE, REPEAT
+from recall.judged import TERM as PRIOR_TERM
 from recall.merge import K, Merged
 from recall.query import RecallQuery
 from recall.session import FINISHED, IN_MOOD, SKIPPED
@@ -40,7 +41,8 @@ CHANNELS = (
     "described",
     "session_neighbours",
 )
-SESSION_TERMS = (FINISHED, SKIPPED, IN_MOOD, FATIGUE, REPEAT)
+# Terms of the score that have a weight of their own beside it.
+TERMS = (PRIOR_TERM, FINISHED, SKIPPED, IN_MOOD, FATIGUE, REPEAT)
 FRESH_DAYS, HEARD_DAYS = 28.0, 28.0
 DAY_MS = 86_400_000
 # The hour at which days are most awake, and half a day later the opposite.
@@ -76,6 +78,7 @@ FEATURES: tuple[Feature, ...] = (
     *(Feature(name, "60 / (60 + its rank in that channel), 0 where not found; 0..1", 0.3) for name in CHANNELS),
     Feature("other_channel", "the same, the best of all other channels", 0.3),
     Feature("likeness", "greatest cosine to what the list starts from, by sound; 0..1", 0.3),
+    Feature(PRIOR_TERM, "what the learned tables say of it, by its rank among the candidates, 0..1.5", 0.3),
     Feature(FINISHED, "pull of what was just finished, 0..0.3", 0.5),
     Feature(SKIPPED, "push of what was just skipped, -1..0", 0.5),
     Feature(IN_MOOD, "how well it fits the mood of what was finished, 0..0.1", 0.5),
@@ -129,7 +132,7 @@ def features_of(candidates: Sequence[Merged], scene: Scene) -> Array:
     rows[:, COLUMN["bias"]] = 1.0
     rows[:, COLUMN["prior_score"]] = _centred(np.array([one.score for one in candidates]))
     terms = set().union(*(one.contributions for one in candidates))
-    for name in terms.intersection(SESSION_TERMS):
+    for name in terms.intersection(TERMS):
         rows[:, COLUMN[name]] = [one.contributions.get(name, 0.0) for one in candidates]
     _fill_channels(rows, candidates)
     rows[:, COLUMN["likeness"]] = _likeness(tracks, scene)
