@@ -157,6 +157,16 @@ def test_the_log_is_evaluated_and_versions_are_rolled_back_by_one_command(here: 
     done = command(here.settings, "models", "promote", "bandit", "prior")
     assert done.returncode == 0, done.stderr
     eventually(lambda: ask(here, f"y{time.monotonic_ns()}").models["bandit"] == "prior", within_s=5)
+    for name in ("old0", "old1", "old2"):
+        react(here, name, ask(here, name))
+    done = command(here.settings, "evaluate", "ab", "--json")
+    assert done.returncode == 0, done.stderr
+    found = msgspec.json.decode(done.stdout)
+    assert list(found["versions"]) == [LIVE_POLICY, "prior"]
+    # What listeners finish was served more by the ranking that has learnt it.
+    assert found["versions"]["prior"]["people"] in (3, 4)
+    assert 0 < found["difference"]["completed"]["value"] < 1
+    assert "difference" in command(here.settings, "evaluate", "ab", LIVE_POLICY, "prior").stdout
     assert command(here.settings, "models", "rollback", "bandit").stdout == "bandit live serves\n"
     eventually(lambda: ask(here, f"z{time.monotonic_ns()}").models["bandit"] == LIVE_POLICY, within_s=5)
     listed = msgspec.json.decode(command(here.settings, "models", "list", "bandit", "--json").stdout)
