@@ -141,8 +141,8 @@ class Recommender:
                 sifted = Sifted(fuse(found, self.weights), rules)
                 distinct = await self._judged(begun.query, one_release_each(sifted, most))
                 vectors = await self._vectors(distinct)
-                news = {one.track.track_id for one in found.get("fresh", ())} if starts else set()
-                chosen = choose(rank(distinct, vectors, begun.felt), vectors, with_news(balance, news))
+                wanted = with_news(balance, releases_in(distinct)) if starts else balance
+                chosen = choose(rank(distinct, vectors, begun.felt), vectors, wanted)
                 items = arranged(chosen, vectors, surface)
             if len(items) == limit or not self._more_to_find(found, asked):
                 break
@@ -244,6 +244,12 @@ class Recommender:
 
     async def _vectors(self, candidates: Sequence[Merged]) -> Mapping[str, Vector]:
         return await self.index.vectors([one.track.track_id for one in candidates]) if candidates else {}
+
+
+def releases_in(candidates: Sequence[Merged]) -> list[str]:
+    """Ids of the new releases among them, the latest first."""
+    fresh = [(one.ranks["fresh"], one.track.track_id) for one in candidates if "fresh" in one.ranks]
+    return [track_id for _, track_id in sorted(fresh)]
 
 
 def arranged(chosen: Sequence[Merged], vectors: Mapping[str, Vector], surface: Surface) -> list[Merged]:

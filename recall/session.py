@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
+from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector, matrix
 from topics.records import Listen
 
 EVENTS_MAX = 50
@@ -108,7 +108,7 @@ def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
             vectors.append(vector)
             forces.append(force)
             moments.append(moment)
-    stacked = np.stack(vectors) if vectors else np.zeros((0, 64), np.float32)
+    stacked = matrix(vectors) if vectors else np.zeros((0, 64), np.float32)
     return Mood(stacked, np.array(forces, np.float32), pushed, drawn, tuple(moments))
 
 
@@ -145,7 +145,7 @@ def _by_likeness(
     rows = [row for row, one in enumerate(candidates) if one.track_id in vectors]
     if not rows or not len(felt.forces):
         return pulls, nearest, pushes
-    placed = np.stack([vectors[candidates[row].track_id] for row in rows])
+    placed = matrix([vectors[candidates[row].track_id] for row in rows])
     moved = np.clip((placed @ felt.vectors.T - UNLIKE) / (1 - UNLIKE), 0, 1) * felt.forces
     nearest[rows] = moved.argmax(axis=1)
     pulls[rows] = np.maximum(moved.max(axis=1), 0)
