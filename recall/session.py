@@ -97,7 +97,7 @@ def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
         if indexed is None or force == 0:
             continue
         moment = Moment(
-            indexed.track.track_id, f"{indexed.track.title}, which you just {_SAID.get(event.kind, 'heard')}"
+            indexed.track.track_id, f"close to {indexed.track.title}, which you just {_SAID.get(event.kind, 'heard')}"
         )
         for artist_id in indexed.track.artist_ids:
             if force < 0:
