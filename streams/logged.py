@@ -93,6 +93,20 @@ def read_log(connection: Connection, prefix: str) -> Logged:
     return Logged([catalogued(one, artists, added_at_ms=0) for one in tracks.values()], lists, offsets)
 
 
+def standing(connection: Connection, spec: TopicSpec, prefix: str) -> Iterator[tuple[bytes, bytes | None]]:
+    """Keys and values of a topic from its beginning to its end of now, in the order of each partition.
+
+    Raises:
+        BrokerUnavailable: no broker answers, or it stops giving records.
+    """
+    consumer = _consumer(connection)
+    try:
+        offsets = {spec.name: _ends(consumer, spec, prefix)}
+        yield from ((one.key, one.value) for one in _records(consumer, spec, prefix, offsets) if one.key is not None)
+    finally:
+        consumer.close()
+
+
 def _consumer(connection: Connection) -> Any:
     return connection.open(KafkaConsumer, enable_auto_commit=False, metrics_enabled=False, fetch_max_bytes=8 << 20)
 

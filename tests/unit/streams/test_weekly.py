@@ -1,0 +1,93 @@
+"""Who is asked for again, and what a list says of the weeks before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streams.weekly import WEEKS_KEPT, earlier_of, make_lists, request_for, share_of, week_of
+from topics.errors import PublishFailed
+from topics.records import EarlierWeek, Item, RecommendationReply, RecommendationRequest, ReplyError, WeeklyPlaylist
+
+
+def playlist(week: str, *track_ids: str, earlier: tuple[EarlierWeek, ...] = ()) -> WeeklyPlaylist:
+    items = tuple(
+        Item(position=at, track_id=one, title=one, artists=(), score=0.0, channels={})
+        for at, one in enumerate(track_ids)
+    )
+    return WeeklyPlaylist(user_id="u", week=week, made_at_ms=0, request_id="r", items=items, earlier=earlier)
+
+
+class Answers:
+    """Answers in the order given, and keeps what was published."""
+
+    def __init__(self, *codes: str) -> None:
+        self.codes = list(codes)
+        self.published: list[WeeklyPlaylist] = []
+
+    def ask(self, request: RecommendationRequest, timeout_s: float) -> RecommendationReply:
+        code: Any = self.codes.pop(0)
+        said: Any = {"request_id": request.request_id, "user_id": request.user_id}
+        if code == "list":
+            return RecommendationReply(**said, status="ok", items=playlist("2026-W01", "t").items)
+        if code == "nothing":
+            return RecommendationReply(**said, status="ok")
+        return RecommendationReply(**said, status="error", error=ReplyError(code=code, message=""))
+
+    def publish(self, topic: object, record: WeeklyPlaylist) -> None:
+        self.published.append(record)
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.weekly.PAUSE_S", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "week"),
+    [(1_735_603_200_000, "2025-W01"), (1_798_675_200_000, "2026-W53"), (1_795_219_200_000, "2026-W47")],
+)
+def test_weeks_are_iso_weeks(at_ms: int, week: str) -> None:
+    """31 December 2024 is in the first week of 2025; 31 December 2026 in the 53rd; 21 November 2026 in the 47th."""
+    assert week_of(at_ms) == week
+
+
+def test_answers_that_could_not_be_given_are_asked_for_again_and_others_are_not() -> None:
+    client = Answers("overloaded", "internal", "list")
+    assert make_lists(client, "2026-W47", ["u"], {}, at_once=1).made == 1
+    assert len(client.published) == 1
+    client = Answers("invalid_request", "list")
+    outcome = make_lists(client, "2026-W47", ["u"], {}, at_once=1)
+    assert (outcome.made, outcome.failed) == (0, {"invalid_request": 1})
+    client = Answers("nothing")
+    assert make_lists(client, "2026-W47", ["u"], {}, at_once=1).empty == 1
+    assert not client.published
+
+
+def test_a_broker_that_takes_nothing_ends_the_run() -> None:
+    class Full(Answers):
+        def publish(self, topic: object, record: WeeklyPlaylist) -> None:
+            raise PublishFailed("full")
+
+    with pytest.raises(PublishFailed):
+        make_lists(Full(*["list"] * 50), "2026-W47", [f"u{n}" for n in range(50)], {}, at_once=4)
+
+
+def test_the_weeks_before_are_remembered_and_the_oldest_is_forgotten() -> None:
+    kept = tuple(EarlierWeek(week=f"2026-W{40 - n}", track_ids=(f"w{40 - n}",)) for n in range(WEEKS_KEPT))
+    found = earlier_of(playlist("2026-W41", "a", "b", earlier=kept), "2026-W42")
+    assert [one.week for one in found] == [f"2026-W{41 - n}" for n in range(WEEKS_KEPT)]
+    assert found[0].track_ids == ("a", "b")
+    # A list that is made anew does not count itself.
+    assert earlier_of(playlist("2026-W42", "a", earlier=kept), "2026-W42") == kept
+    filters = request_for("u", "2026-W42", found).filters
+    assert filters is not None
+    assert filters.exclude_track_ids == ("a", "b", *(f"w{40 - n}" for n in range(WEEKS_KEPT - 1)))
+
+
+def test_every_person_is_in_one_share() -> None:
+    everybody = [f"u{n}" for n in range(1000)]
+    shares = [share_of(everybody, number, 7) for number in range(1, 8)]
+    assert sorted(one for share in shares for one in share) == sorted(everybody)
+    assert all(80 < len(share) < 210 for share in shares)
