@@ -16,5 +16,7 @@ COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
 USER throughbeat
 WORKDIR /home/throughbeat
+# Else a volume that is mounted there belongs to root.
+RUN mkdir -p .throughbeat/models .throughbeat/cooccurrence
 ENTRYPOINT ["throughbeat"]
 CMD ["--help"]

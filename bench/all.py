@@ -18,10 +18,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 COMMANDS = {
     "import_catalogue": ["--runs", "3"],
     "requests": [],
+    "growth": [],
     "events": ["--runs", "5"],
     "startup": ["--runs", "5"],
     "person_bytes": [],
+    "order": [],
     "overload": [],
+    "text_seeds": [],
 }
 QUICK = {
     "import_catalogue": ["--runs", "1"],
@@ -84,6 +87,11 @@ def summary_rows(results: dict[str, dict[str, Any]]) -> list[tuple[str, str, str
             f"{_tail(asked['open_loop']['ms'])}; {asked['open_loop']['statuses']}",
         ),
         (
+            "p99 of answers while the search graph is built anew, to the usual",
+            "2",
+            f"{results['growth']['p99_while_built_to_usual']} ({_tail(results['growth']['while_built_ms'])})",
+        ),
+        (
             "listening events a second, with effects in Redis",
             "6,000",
             f"{events['with_effects_per_s']['p50']:,.0f} (decoding only: {events['decode_only_per_s']['p50']:,.0f})",
@@ -93,6 +101,18 @@ def summary_rows(results: dict[str, dict[str, Any]]) -> list[tuple[str, str, str
             "15 s",
             f"{results['startup']['answers_after_s']['p50']} s",
         ),
+        (
+            "a free text to the track or artist that it means, 234,575 tracks",
+            "p50 5 ms",
+            f"{_tail(results['text_seeds']['find_ms'])}; {results['text_seeds']['hit_rate']:.0%} of "
+            f"{results['text_seeds']['queries']} typed by hand understood",
+        ),
+        (
+            "transitions of 30 tracks heard in order, against unordered",
+            "30 % less",
+            f"{results['order']['30 at random']['saved']['p50']:.0%} less",
+        ),
+        ("ordering 100 tracks", "20 ms", _tail(results["order"]["100 at random"]["ms"])),
         (
             f"{overload['surge']['rate']} requests/s, three times what can be answered: those that are answered",
             f"p99 twice the normal, {2 * overload['normal']['answered_ms']['p99']:.0f} ms",

@@ -21,7 +21,7 @@ import psutil
 
 from streams.connections import connection_of
 from streams.embedded.process import log_tail
-from streams.roles import OPTIMISED
+from streams.serving.collection import OPTIMISED
 from streams.settings import Settings, read_settings
 from streams.up import StackFile
 from topics.client import Client

@@ -10,53 +10,19 @@ import time
 from pathlib import Path
 
 from bench.harness import DATA, arguments, report, scratch, summary
-from recall.texts import Found, TextIndex
-from recall.texts.words import forms, words_of
-from recall.tracks import CataloguedTrack, IndexedTrack
+from recall.texts import TextIndex
+from recall.tracks import IndexedTrack
 from streams.agents.catalogue import catalogued
-from streams.importing.rows import BadRow
 from streams.importing.tracks import open_tracks
+from streams.labelled import records_of
 from streams.roles import CATALOGUE_PACE
-from tests.text_queries import ARTISTS, TRACKS
-from topics.errors import RecordRefused
+from tests.text_queries import ARTISTS, TRACKS, misses
 from topics.records import Track
 
 
 def catalogue(path: Path = DATA / "tracks.csv.gz") -> list[IndexedTrack]:
     """Every track of the file that keeps the contract."""
-    source = open_tracks(path)
-    tracks = []
-    for row in source.items():
-        if isinstance(row, BadRow):
-            continue
-        try:
-            record = source.convert(row)
-        except RecordRefused:
-            continue
-        if isinstance(record, Track):
-            tracks.append(IndexedTrack(catalogued(record, {}, added_at_ms=0)))
-    return tracks
-
-
-def song(track: CataloguedTrack) -> tuple[str, ...]:
-    """What all releases of a song have in common."""
-    return (*words_of(forms(track.title)[-1]), "", *words_of(track.artists[0].name or "" if track.artists else ""))
-
-
-def misses(found: dict[str, Found], tracks: list[IndexedTrack]) -> list[str]:
-    """The queries that were understood as something else than what was meant."""
-    songs = {one.track.track_id: song(one.track) for one in tracks}
-    wrong = []
-    for query, meant in {**TRACKS, **ARTISTS}.items():
-        best = found[query].best
-        if best is None:
-            wrong.append(f"{query}: nothing")
-        elif query in TRACKS:
-            if best.kind != "track" or songs[best.track_ids[0]] != songs[meant]:
-                wrong.append(f"{query}: {best.kind} {best.label}")
-        elif best.kind != "artist" or meant not in (best.artist_id, best.label):
-            wrong.append(f"{query}: {best.kind} {best.label}")
-    return wrong
+    return [IndexedTrack(catalogued(one, {}, added_at_ms=0)) for one in records_of(open_tracks(path), Track)]
 
 
 async def measure(runs: int, path: Path) -> dict[str, object]:
@@ -77,7 +43,7 @@ async def measure(runs: int, path: Path) -> dict[str, object]:
             began = time.perf_counter()
             found[query] = await index.find(query)
             took.append((time.perf_counter() - began) * 1000)
-    wrong = misses(found, tracks)
+    wrong = misses(found, [one.track for one in tracks])
     await index.close()
     return {
         "tracks": len(tracks),

@@ -58,7 +58,7 @@ class Bridge:
 
     def points(self, inputs: Points) -> Points:
         """(n, width) where lists will put tracks."""
-        return inputs @ self.weights
+        return np.asarray(inputs @ self.weights)
 
     def blended(self, expected: Points, sums: Points, lists: NDArray[np.int64]) -> Points:
         """(n, width) the weighted mean of what was expected and of the lists of each track, `sums` of them.

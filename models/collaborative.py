@@ -7,7 +7,7 @@ lies in one file (models/tables.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from models.bridge import Bridge, fit, inputs_of, list_points
 from models.ease import Weights, ease
 from models.item_factors import FoldIn, Weighting, train_factors
-from models.items import NOBODY, Items
+from models.items import NOBODY, Items, filled
 from models.list_neighbours import ListNeighbours
 
 Rows = NDArray[np.int64]
@@ -28,8 +28,8 @@ ARTIST_RIDGE = 200.0
 ARTISTS_OF_ONE = 100
 # 1 shares out what an artist gets, 0 gives all of it to each track.
 SHARED = 0.8
-# The most popular track counts as if so many lists held it; one of which nothing is said, as if it were unpopular.
-LISTS_OF_POPULAR, UNPOPULAR = 12.0, 5.0
+# The most popular track counts as if so many lists held it.
+LISTS_OF_POPULAR = 12.0
 # Tracks whose points are worked out together.
 CHUNK = 16_384
 # A list that holds everything says nothing of anything, and takes all the room.
@@ -43,7 +43,7 @@ class Collaborative:
     """Tables of N tracks and M artists.
 
     Attributes:
-        items: the tracks.
+        items: the tracks, none without popularity or year (`filled`).
         lists: (lists, N) CSR of 0 and 1.
         artists: (M,) uint64 sorted keys; the place of a key is the artist's number.
         numbers: (N,) int32 number of each track's artist, -1 = unknown.
@@ -92,6 +92,12 @@ class Collaborative:
         return np.asarray(np.diff(self.by_track.indptr), np.int64)
 
     @cached_property
+    def usual(self) -> tuple[float, float]:
+        """Popularity and year of a track of which they are not known."""
+        known = len(self.items) > 0
+        return tuple(float(np.median(one)) if known else 0.0 for one in (self.items.popularity, self.items.years))  # type: ignore[return-value]
+
+    @cached_property
     def place_within_artist(self) -> Scores:
         """(N,) logarithm of 1 + the place of each track among those of its artist; 0 where nobody is known."""
         places = np.zeros(len(self.items), np.float32)
@@ -124,13 +130,14 @@ class Collaborative:
             known = numbers[later] >= 0
             number = np.where(known, numbers[later], 0)
             lists = np.where(known, self.artist_lists[number], 0).astype(np.float32)
-            means = np.asarray(self.artist_sums[number] / np.maximum(lists, 1)[:, None] * known[:, None], np.float32)
+            means = (self.artist_sums[number] / np.maximum(lists, 1)[:, None] * known[:, None]).astype(np.float32)
             found[later] = self.bridge.points(inputs_of(items.take(later), means, lists))
         return found
 
 
 def learn(items: Items, lists: Sequence[Rows]) -> Collaborative:
     """Tables from lists of distinct rows, those that came last at the end."""
+    items = replace(items, popularity=filled(items.popularity, items.artists), years=filled(items.years, items.artists))
     kept = [one[-LIST_MAX:] for one in lists if len(one) > 1][-LISTS_MAX:]
     held = counts_of(kept, len(items))
     artists, numbers = numbered(items.artists)
@@ -181,8 +188,7 @@ def artist_counts(held: csr_matrix, numbers: Numbers, artists: int) -> csr_matri
 
 def strengths(popularity: Scores, counts: NDArray[np.int64], numbers: Numbers, artists: int) -> Scores:
     """(N,) a track's part of its artist, by how many lists hold it and by its popularity; 1 where nobody is known."""
-    said = np.nan_to_num(popularity, nan=UNPOPULAR) / 100
-    worth = counts + LISTS_OF_POPULAR * said + 0.2
+    worth = counts + LISTS_OF_POPULAR * popularity / 100 + 0.2
     of_all = np.bincount(numbers + 1, weights=worth, minlength=artists + 1)
     return np.where(numbers >= 0, worth / of_all[numbers + 1] ** SHARED, 1).astype(np.float32)
 

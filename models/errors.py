@@ -25,3 +25,15 @@ class VectorNotFinite(ModelError):
 
 class TooFewTracks(ModelError):
     """A catalogue is too small, or its tracks have too little in common, to learn from or to measure with."""
+
+
+class UnknownVersion(ModelError):
+    """The registry holds no such version; the message says which there are."""
+
+
+class VersionDamaged(ModelError):
+    """A file of a version is not what was added to the registry; the message names it."""
+
+
+class StateInUse(ModelError):
+    """Another process learns into the same directory; the message names it."""

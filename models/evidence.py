@@ -16,9 +16,11 @@ LAST_RANK = 2_000
 
 
 def evidence(held: Holding, rows: Rows, items: Items) -> dict[str, Scores]:
-    """By name, (C,) of candidates, of which those that came after the tables have the row -1; NaN = unknown.
+    """By name, (C,) of candidates, of which those that came after the tables have the row -1.
 
-    Scores and ranks of every kind of evidence, the track itself, and the track beside the tracks that are held.
+    Scores and ranks of every kind of evidence, the track itself, and the track beside the tracks that are held. Nothing
+    here tells whether something is unknown of a track, and how it sounds counts by its place alone: either can betray
+    the source that a track came from, and so whether it is there because a playlist names it.
     """
     return {**_of_artists(held, rows, items), **_of_lists(held, rows, items), **_beside(held, items)}
 
@@ -69,27 +71,28 @@ def _of_lists(held: Holding, rows: Rows, items: Items) -> dict[str, Scores]:
 
 
 def _beside(held: Holding, items: Items) -> dict[str, Scores]:
-    sounds, genres = items.sounds.astype(np.float32), items.genres.astype(np.float32)
-    held_sounds = held.items.sounds.astype(np.float32)
-    silent = ~sounds.any(axis=1)
+    genres = items.genres.astype(np.float32)
     albums = held.items.albums[held.items.albums != NOBODY]
-    years, popularity = _finite(held.items.years), _finite(held.items.popularity)
-    year = years.mean() if len(years) else np.nan
-    spread = years.std() + 2 if len(years) else np.nan
+    usual_popularity, usual_year = held.tables.usual
+    popularity, years = (
+        np.nan_to_num(items.popularity, nan=usual_popularity),
+        np.nan_to_num(items.years, nan=usual_year),
+    )
+    held_years = np.nan_to_num(held.items.years, nan=usual_year)
+    held_popularity = np.nan_to_num(held.items.popularity, nan=usual_popularity)
+    year, spread = (held_years.mean(), held_years.std() + 2) if len(held_years) else (usual_year, 2.0)
 
     def same_for_all(value: float) -> Scores:
         return np.full(len(items), value, np.float32)
 
     return {
         "genres": genres @ held.middle(held.items.genres.astype(np.float32)),
-        "sound": np.where(silent, np.nan, sounds @ held.middle(held_sounds)),
-        "nearest_sound": np.where(silent, np.nan, (sounds @ held_sounds.T).max(axis=1, initial=-1.0)),
         "album_held": (items.albums[:, None] == albums).sum(axis=1),
-        "popularity": items.popularity,
-        "popularity_beside": items.popularity - (popularity.mean() if len(popularity) else np.nan),
-        "year": items.years,
-        "year_beside": items.years - year,
-        "year_in_spreads": abs(items.years - year) / spread,
+        "popularity": popularity,
+        "popularity_beside": popularity - (held_popularity.mean() if len(held_popularity) else usual_popularity),
+        "year": years,
+        "year_beside": years - year,
+        "year_in_spreads": abs(years - year) / spread,
         "held": same_for_all(np.log1p(len(held.rows))),
         "held_artists": same_for_all((held.artist_interest > 0).sum() / max(len(held.rows), 1)),
         "held_listed": same_for_all(held.listed.mean() if len(held.rows) else 0.0),
@@ -112,7 +115,3 @@ def _looked_up(found: Found, rows: Rows) -> Scores:
         return np.zeros(len(rows), np.float32)
     places = np.minimum(np.searchsorted(keys, rows), len(keys) - 1)
     return np.where(keys[places] == rows, values[places], 0).astype(np.float32)
-
-
-def _finite(values: Scores) -> Scores:
-    return values[np.isfinite(values)]

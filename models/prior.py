@@ -23,12 +23,14 @@ PROPOSED: Mapping[str, int] = {"by_artists": 800, "by_neighbours": 300, "by_fact
 FOLDS = 4
 CASES_MAX = 1_500
 LEAST_HELD, LEAST_WANTED = 3, 3
-# Source of the settings: the best of a few tried on playlists.
-TREES = 200
+# Of a hundred candidates one is wanted; so many of the others say enough.
+OTHERS = 0.3
+# Few and small trees: 200 of 31 leaves gained .003 to .009 NDCG and took four times as long.
+TREES = 60
 SETTINGS = {
     "objective": "binary",
-    "num_leaves": 31,
-    "learning_rate": 0.06,
+    "num_leaves": 16,
+    "learning_rate": 0.2,
     "min_data_in_leaf": 100,
     "lambda_l2": 5.0,
     "feature_fraction": 0.7,
@@ -131,7 +133,9 @@ def _examples(tables: Collaborative, one: Rows, rng: np.random.Generator) -> Ite
         rows = propose(held)
         wanted = np.isin(rows, one[cut:])
         if wanted.any():
-            yield evidence(held, rows, tables.items.take(rows)), wanted
+            kept = wanted | (rng.random(len(rows)) < OTHERS)
+            found = evidence(held, rows, tables.items.take(rows))
+            yield {name: np.asarray(values)[kept] for name, values in found.items()}, wanted[kept]
 
 
 def cuts(length: int, rng: np.random.Generator) -> set[int]:

@@ -164,7 +164,7 @@ def _arrays(tables: Tables) -> Arrays:
         "list_tracks": one.lists.indices.astype(np.int32),
         "list_ends": one.lists.indptr.astype(np.int64),
         "related_columns": one.related.columns,
-        "related_weights": one.related.weights.astype(np.float16),
+        "related_weights": one.related.weights,
         "bridge": one.bridge.weights,
         "bridge_evidence": np.array([one.bridge.evidence], np.float32),
         **{f"item_{column.name}": getattr(one.items, column.name) for column in fields(Items)},
@@ -181,7 +181,7 @@ def _tables(arrays: Arrays, manifest: Mapping[str, Any], version: str) -> Tables
     learned = Collaborative(
         items=Items(*(arrays[f"item_{column.name}"] for column in fields(Items))),
         lists=csr_matrix((ones, members, list_ends), shape=(len(list_ends) - 1, len(ends))),
-        related=Weights(arrays["related_columns"], arrays["related_weights"].astype(np.float32)),
+        related=Weights(arrays["related_columns"], arrays["related_weights"]),
         bridge=Bridge(arrays["bridge"], float(arrays["bridge_evidence"][0])),
         **{name: arrays[name] for name in PLAIN},
     )

@@ -16,7 +16,7 @@ def checkpoint_path(checkpoint: str | Path | None) -> Path:
 
 
 def checkpoint_version(checkpoint: str | Path | None) -> str:
-    """Name of a version: the file's own, without `embeat_mlp_`, and the beginning of its sha256.
+    """Name of a version: the file's own, without the model's, and the beginning of its sha256.
 
     Raises:
         CheckpointMismatch: there is no such file.
@@ -31,7 +31,8 @@ def version_of(path: Path, content: bytes) -> str:
     >>> version_of(Path("embeat_mlp_tiny.safetensors"), b"")
     'tiny-e3b0c442'
     """
-    return f"{path.stem.removeprefix('embeat_mlp_')}-{hashlib.sha256(content).hexdigest()[:8]}"
+    name = path.stem.removeprefix("embeat_mlp_").removeprefix("track2vec_")
+    return f"{name}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
 def read_weights(path: Path) -> bytes:

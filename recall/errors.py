@@ -17,3 +17,7 @@ class IndexUnavailable(ChannelUnavailable):
 
 class UnknownSeed(RecallError):
     """A seed names nothing that the catalogue holds; the message says which."""
+
+
+class WordsContradict(UnknownSeed):
+    """Words ask for what no track can be at once; the message says which."""

@@ -5,20 +5,21 @@ from __future__ import annotations
 from recall.merge import Merged
 from topics.records import Why
 
-_SESSION = {"session_finished": "close to what you just finished"}
+# A sentence names no more reasons, and none that adds less than this share of what the strongest adds.
+REASONS_MAX = 2
+SHARE_OF_STRONGEST = 0.25
 
 
 def explain(one: Merged) -> Why:
-    """A sentence for the listener, the starts behind it, and the contributions that sum to the score."""
-    terms = sorted(one.contributions, key=lambda name: (-one.contributions[name], name))
-    said = dict.fromkeys(text for name in terms if one.contributions[name] > 0 and (text := _said(one, name)))
-    sentence = "; ".join(list(said)[:2]) or "Popular now"
+    """A sentence for the listener, the starts and plays behind it, and the contributions that sum to the score."""
+    terms = one.contributions
+    # A term such as the prior weighs the others anew and has no reason of its own.
+    telling = sorted((-terms[name], name) for name in one.reasons if terms.get(name, 0.0) > 0)
+    named = [name for worth, name in telling if worth <= SHARE_OF_STRONGEST * telling[0][0]]
+    said = dict.fromkeys(one.reasons[name] for name in named[:REASONS_MAX])
+    sentence = "; ".join(said) or "Suggested for you"
     return Why(
         text=sentence[0].upper() + sentence[1:],
         seed_track_ids=one.because,
-        contributions={name: round(value, 6) for name, value in one.contributions.items()},
+        contributions={name: round(value, 6) for name, value in terms.items()},
     )
-
-
-def _said(one: Merged, name: str) -> str | None:
-    return one.reasons.get(name) or _SESSION.get(name)

@@ -11,8 +11,20 @@ from recall.tracks import CataloguedTrack
 
 # Source: Cormack, Clarke and Büttcher, Reciprocal Rank Fusion outperforms Condorcet, SIGIR 2009.
 K = 60
-# `fresh` outweighs any two others: a release of an artist somebody listens to is shown, or it stays unknown.
-WEIGHTS: Mapping[str, float] = {"acoustic": 1.0, "same_artist": 0.8, "fresh": 1.2, "genre_popular": 0.5}
+# `fresh` outweighs several others together: a release of an artist somebody listens to is shown, or it stays unknown.
+WEIGHTS: Mapping[str, float] = {
+    "acoustic": 1.0,
+    "playlist": 1.0,
+    "same_artist": 0.8,
+    "fresh": 5.0,
+    "genre_popular": 0.5,
+    "artist_neighbours": 1.0,
+    "neighbours": 0.7,
+    "factors": 0.5,
+    "similar_artists": 0.6,
+    "fresh_nearby": 0.4,
+    "rising": 0.4,
+}
 
 
 class Merged(Struct, frozen=True, gc=False):

@@ -22,6 +22,7 @@ class Person(Struct, frozen=True, gc=False, kw_only=True):
         heard: track id -> when it was last heard, in UTC milliseconds.
         anchors: what they like, the latest last.
         session: their last events, the latest last.
+        earlier_lists: tracks of the weekly lists that they were given in the last weeks.
     """
 
     user_id: str | None = None
@@ -32,6 +33,7 @@ class Person(Struct, frozen=True, gc=False, kw_only=True):
     followed_artists: tuple[str, ...] = ()
     anchors: tuple[Anchor, ...] = ()
     session: tuple[Listen, ...] = ()
+    earlier_lists: frozenset[str] = frozenset()
 
 
 NOBODY = Person()

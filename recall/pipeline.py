@@ -4,56 +4,79 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import msgspec
 
-from recall.channels.protocol import Candidate, Channel
-from recall.diversity import cap_per_artist
+from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
+from recall.diversity import balance_of, choose
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
-from recall.filters import allowed, forbidden
+from recall.filters import Sifted, contradictions, forbidden, why_short
 from recall.index.protocol import TrackIndex
+from recall.judged import judged
+from recall.lexicon import Target, together
 from recall.merge import WEIGHTS, Merged, fuse
+from recall.order import in_order
 from recall.person import Person
-from recall.query import DEFAULT_LIMIT, RecallQuery, build_query
+from recall.query import DEFAULT_LIMIT, RecallQuery, build_query, pushed_down
 from recall.rank import rank
 from recall.seeds import (
     Playlists,
     SeedTracks,
     anchors_by_weight,
     describe,
+    describe_trouble,
     find,
     starts_of_person,
     starts_of_seeds,
+    told,
     unknown,
 )
 from recall.session import Mood, merged_session, mood
-from recall.tracks import IndexedTrack, Vector
-from topics.records import Listen, RecommendationRequest
+from recall.shelf import Shelf
+from recall.spacing import spread
+from recall.surfaces import Surface, surface_of
+from recall.texts.matches import Texts
+from recall.tracks import CataloguedTrack, IndexedTrack, Vector
+from topics.records import Listen, RecommendationRequest, Understood
 
 # Candidates asked of each channel, and ranked, per track of the answer: first few, and many when that leaves it short,
 # because most were heard or filtered.
 SHALLOW, DEEP = 1.5, 20
 LEAST = 45
+# With a prior to choose among them, more candidates are worth looking at.
+JUDGED = 3
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The tracks in their order, and what is missing from the work that chose them."""
+    """The tracks in their order, what is missing from the work that chose them, and what else to say of the list."""
 
     items: tuple[Merged, ...]
     degraded: tuple[str, ...] = ()
+    understood: tuple[Understood, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """What the request and its person resolve to in the catalogue."""
+    """What the request and its person resolve to in the catalogue.
 
+    Attributes:
+        request: with its filters narrowed to what its words ask for.
+        held: tracks that its seeds stand for or hold.
+    """
+
+    request: RecommendationRequest
     query: RecallQuery
+    held: AbstractSet[str]
+    understood: tuple[Understood, ...]
     felt: Mood
     missing: tuple[str, ...]
+    disliked: tuple[CataloguedTrack, ...]
 
 
 # Measures a stage for the length of a block: `starts`, each channel by its name, `rank`.
@@ -67,13 +90,24 @@ def untimed(stage: str) -> AbstractContextManager[object]:
 
 @dataclass(frozen=True)
 class Recommender:
-    """Answers requests from one catalogue; `timed` is told how long its stages take, `weights` are the channels'."""
+    """Answers requests from one catalogue.
+
+    Attributes:
+        allowances: channel -> what it may take, where that is bounded.
+        timed: is told how long the stages take.
+        weights: of the channels.
+        shelf: holds the tables behind some of the channels, whose prior judges the candidates of all of them.
+        texts: the catalogue's titles and names; without them free text means nothing.
+    """
 
     index: TrackIndex
     playlists: Playlists
     channels: Sequence[Channel]
     timed: Timed = untimed
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    allowances: Mapping[str, Allowance] = field(default_factory=dict)
+    shelf: Shelf = field(default_factory=Shelf)
+    texts: Texts | None = None
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
         """The list for one request.
@@ -88,43 +122,74 @@ class Recommender:
             UnknownSeed: there are seeds, and the catalogue holds none of them.
             IndexUnavailable: the catalogue cannot be read at all.
         """
+        if impossible := contradictions(request.filters):
+            return Answer((), notes=tuple(impossible))
         person = with_session(person, request.session or ())
         with self.timed("starts"):
             begun = await self._begin(request, person, now_ms)
-        starts = [start.track for start in begun.query.starts] if begun.query.seeded else []
-        rules = forbidden(request, person, {track.track_id for track in starts}, now_ms=now_ms)
-        limit = request.limit or DEFAULT_LIMIT
+        starts = [start.track for start in begun.query.starts]
+        rules = forbidden(begun.request, person, starts, begun.disliked, held=begun.held, now_ms=now_ms)
+        surface, limit = surface_of(request.surface), request.limit or DEFAULT_LIMIT
+        balance = balance_of(
+            limit, surface, starts if begun.query.seeded else (), request.max_per_artist, begun.query.breadth
+        )
         for depth in (SHALLOW, DEEP):
-            asked = max(LEAST, round(depth * limit))
+            asked = max(surface.candidates, round(depth * limit))
             found, late = await self._gather(begun.query, asked, deadline_s)
             with self.timed("rank"):
-                distinct = one_release_each(allowed(fuse(found, self.weights), rules), asked, already=starts)
-                ranked = rank(distinct, await self._vectors(distinct, begun.felt), begun.felt)
-                items = cap_per_artist(ranked, limit, request.max_per_artist)
+                most = max(asked, JUDGED * round(SHALLOW * limit)) if self.shelf.judges(begun.query) else asked
+                sifted = Sifted(fuse(found, self.weights), rules)
+                distinct = await self._judged(begun.query, one_release_each(sifted, most))
+                vectors = await self._vectors(distinct)
+                chosen = choose(rank(distinct, vectors, begun.felt), vectors, balance)
+                items = arranged(chosen, vectors, surface)
             if len(items) == limit or all(len(some) < asked for some in found.values()):
                 break
-        return Answer(tuple(items), begun.missing + late)
+        short = len(items) < limit
+        notes = (why_short(len(items), limit, sifted.removed, begun.request.filters),) if short else ()
+        return Answer(tuple(items), begun.missing + late, begun.understood, notes)
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
-        seeds = [await find(seed, self.index, self.playlists) for seed in request.seeds or ()]
+        asked = dict.fromkeys(request.seeds or ())
+        seeds = await asyncio.gather(*(find(seed, self.index, self.playlists, self.texts) for seed in asked))
         anchors = [] if seeds else anchors_by_weight(person, now_ms=now_ms)
         session = merged_session(person.session, ())
-        known = await self._known(seeds, [anchor.track_id for anchor in anchors], session)
+        known = await self._known(seeds, [*(anchor.track_id for anchor in anchors), *person.dislikes], session)
         starts = starts_of_seeds(seeds, known) if seeds else starts_of_person(anchors, known, person)
         missing = unknown(seeds, known)
         if seeds and len(missing) == len(seeds):
-            raise UnknownSeed(f"expected seeds that the catalogue holds, got {', '.join(map(describe, missing))}")
+            got = ", ".join(map(describe_trouble, missing))
+            raise UnknownSeed(f"expected seeds that the catalogue holds, got {got}")
+        target = together([one.target for one in seeds if one.target], self.texts)
+        if target:
+            target, request = await self._narrowed(target, request, person)
+        artists, words = [one.artist_id for one in seeds if one.artist_id], target.words if target else None
         return Beginning(
-            build_query(request, person, starts, [one.artist_id for one in seeds if one.artist_id], now_ms=now_ms),
+            request,
+            build_query(request, person, starts, artists, now_ms=now_ms, described=words),
+            {track_id for one in seeds for track_id in (*one.track_ids, *one.also)},
+            (*(one.understood for one in seeds if one.understood), *([told(target)] if target else ())),
             mood(session, known),
-            tuple(f"seed:{describe(seed)}" for seed in missing),
+            tuple(f"seed:{describe(one.seed)}" for one in missing),
+            tuple(known[track_id].track for track_id in person.dislikes if track_id in known),
         )
 
+    async def _narrowed(
+        self, wanted: Target, request: RecommendationRequest, person: Person
+    ) -> tuple[Target, RecommendationRequest]:
+        """The request with what its words ask for among its filters, as strictly as leaves enough tracks."""
+        enough = min(LEAST, request.limit or DEFAULT_LIMIT)
+        for target in wanted.widened():
+            filters = target.narrow(request.filters)
+            if len(await self.index.matching(pushed_down(filters, person), enough)) >= enough:
+                break
+        return target, msgspec.structs.replace(request, filters=filters)
+
     async def _known(
-        self, seeds: Sequence[SeedTracks], anchors: Sequence[str], session: Sequence[Listen]
+        self, seeds: Sequence[SeedTracks], others: Sequence[str], session: Sequence[Listen]
     ) -> dict[str, IndexedTrack]:
         wanted = dict.fromkeys(track_id for seed in seeds for track_id in seed.track_ids)
-        wanted |= dict.fromkeys(anchors)
+        wanted |= dict.fromkeys(others)
         wanted |= dict.fromkeys(event.track_id for event in session if event.track_id)
         return await self.index.fetch(list(wanted), with_vectors=True) if wanted else {}
 
@@ -152,14 +217,32 @@ class Recommender:
     async def _in_time(self, channel: Channel, query: RecallQuery, limit: int, deadline_s: float) -> list[Candidate]:
         if asyncio.get_running_loop().time() >= deadline_s:
             raise ChannelUnavailable(f"no time left for {channel.name}")
-        with self.timed(f"channel:{channel.name}"):
-            return await channel.candidates(query, limit)
+        bounds = self.allowances.get(channel.name, UNBOUNDED)
+        try:
+            with self.timed(f"channel:{channel.name}"):
+                async with asyncio.timeout(bounds.within_s):
+                    return await channel.candidates(query, limit if bounds.limit is None else min(limit, bounds.limit))
+        except TimeoutError as error:
+            raise ChannelUnavailable(f"{channel.name} took longer than {bounds.within_s} s") from error
 
-    async def _vectors(self, candidates: Sequence[Merged], felt: Mood) -> Mapping[str, Vector]:
-        """The candidates' vectors, where a session needs them."""
-        if not candidates or not len(felt.forces):
-            return {}
-        return await self.index.vectors([one.track.track_id for one in candidates])
+    async def _judged(self, query: RecallQuery, candidates: list[Merged]) -> list[Merged]:
+        """The candidates with what the prior says of them, where there is one for this query."""
+        if not candidates or not self.shelf.judges(query):
+            return candidates
+        tracks = [one.track for one in candidates]
+        newcomers = self.shelf.newcomers(query, tracks)
+        vectors = await self.index.vectors(newcomers) if newcomers else {}
+        return judged(candidates, self.shelf.scores(query, tracks, vectors))
+
+    async def _vectors(self, candidates: Sequence[Merged]) -> Mapping[str, Vector]:
+        return await self.index.vectors([one.track.track_id for one in candidates]) if candidates else {}
+
+
+def arranged(chosen: Sequence[Merged], vectors: Mapping[str, Vector], surface: Surface) -> list[Merged]:
+    """The chosen tracks in the order to show them in."""
+    if surface.in_order:
+        chosen = [chosen[place] for place in in_order([one.track for one in chosen], vectors)]
+    return spread(chosen)
 
 
 def with_session(person: Person, given: Sequence[Listen]) -> Person:

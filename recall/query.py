@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from recall.index.protocol import RANGED_FEATURES, FeatureRange, TrackFilter
 from recall.person import Person
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
@@ -49,6 +47,7 @@ class RecallQuery:
         breadth: 0 = one tight pocket, 1 = all pockets.
         where: what the engine can filter; the rest is filtered after recall.
         seeded: whether the request itself named the starts.
+        described: the words that `where` was narrowed by, if there were any.
     """
 
     starts: tuple[Start, ...]
@@ -58,6 +57,7 @@ class RecallQuery:
     where: TrackFilter
     seeded: bool
     now_ms: int
+    described: str | None = None
 
     def starts_by_artist(self) -> dict[str, tuple[str, ...]]:
         """Artist id -> ids of the starts by that artist, heaviest first, a few."""
@@ -69,7 +69,13 @@ class RecallQuery:
 
 
 def build_query(
-    request: RecommendationRequest, person: Person, starts: Sequence[Start], seed_artists: Sequence[str], *, now_ms: int
+    request: RecommendationRequest,
+    person: Person,
+    starts: Sequence[Start],
+    seed_artists: Sequence[str],
+    *,
+    now_ms: int,
+    described: str | None = None,
 ) -> RecallQuery:
     """The query of one request, given the tracks that its seeds or its person's taste resolved to."""
     ordered = tuple(sorted(starts, key=lambda start: (-start.weight, start.track.track_id)))
@@ -85,6 +91,7 @@ def build_query(
         where=pushed_down(request.filters, person),
         seeded=bool(request.seeds),
         now_ms=now_ms,
+        described=described,
     )
 
 
@@ -132,43 +139,3 @@ def _genres_by_weight(starts: Sequence[Start]) -> tuple[str, ...]:
         for genre in start.track.genres:
             weights[genre] = weights.get(genre, 0.0) + start.weight / len(start.track.genres)
     return tuple(genre for genre, _ in sorted(weights.items(), key=lambda pair: (-pair[1], pair[0])))
-
-
-def pockets(
-    starts: Sequence[Start], breadth: float, most: int, using: str = ACOUSTIC
-) -> list[tuple[Vector, tuple[Start, ...]]]:
-    """Groups of starts that are alike by one of their vectors, each with its weighted mean direction, heaviest first.
-
-    At breadth 0 there is one pocket, at 1 up to `most`. Centres are chosen greedily, each the start that is furthest
-    from those chosen, by weight (Gonzalez, Clustering to minimize the maximum intercluster distance, 1985).
-    """
-    placed = [(start, start.indexed.vectors[using]) for start in starts if using in start.indexed.vectors]
-    if not placed:
-        return []
-    vectors = np.stack([vector for _, vector in placed])
-    weights = np.array([start.weight for start, _ in placed], dtype=np.float32)
-    nearest = _assign(vectors, weights, 1 + round(breadth * (most - 1)))
-    groups = []
-    for centre in np.unique(nearest):
-        members = nearest == centre
-        mean = (vectors[members] * weights[members, None]).sum(axis=0)
-        length = float(np.linalg.norm(mean))
-        if length > 0:
-            chosen = tuple(start for (start, _), inside in zip(placed, members, strict=True) if inside)
-            groups.append((float(weights[members].sum()), (mean / length).astype(np.float32), chosen))
-    groups.sort(key=lambda group: (-group[0], group[2][0].track.track_id))
-    return [(direction, chosen) for _, direction, chosen in groups]
-
-
-def _assign(vectors: Vector, weights: Vector, count: int) -> np.ndarray:
-    centres = [int(np.argmax(weights))]
-    closest = vectors @ vectors[centres[0]]
-    while len(centres) < min(count, len(vectors)):
-        distance = (1 - closest) * weights
-        furthest = int(np.argmax(distance))
-        if distance[furthest] <= 1e-6:
-            break
-        centres.append(furthest)
-        closest = np.maximum(closest, vectors @ vectors[furthest])
-    assigned: np.ndarray = np.argmax(vectors @ vectors[centres].T, axis=1)
-    return assigned

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from recall.merge import Merged
-from recall.session import Mood, forces_on
+from recall.session import FINISHED, Mood, Moved, forces_on
 from recall.tracks import Vector
 
 
@@ -17,12 +17,21 @@ def rank(candidates: Sequence[Merged], vectors: Mapping[str, Vector], felt: Mood
 
     `vectors` holds acoustic vectors by track id.
     """
-    terms = forces_on([one.track for one in candidates], vectors, felt)
-    ranked = [
-        replace(one, contributions={**one.contributions, **added}) if added else one
-        for one, added in zip(candidates, terms, strict=True)
-    ]
+    moved = forces_on([one.track for one in candidates], vectors, felt)
+    ranked = [_moved(one, by) if by.terms else one for one, by in zip(candidates, moved, strict=True)]
     return sorted(ranked, key=_best_first)
+
+
+def _moved(one: Merged, by: Moved) -> Merged:
+    contributions = {**one.contributions, **by.terms}
+    if by.drawn_by is None:
+        return replace(one, contributions=contributions)
+    return replace(
+        one,
+        contributions=contributions,
+        reasons={**one.reasons, FINISHED: f"close to {by.drawn_by.said}"},
+        because=tuple(dict.fromkeys((*one.because, by.drawn_by.track_id))),
+    )
 
 
 def _best_first(one: Merged) -> tuple[bool, float, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,10 @@ SKIP_MS = 30_000
 UNLIKE = 0.5
 ATTRACTION, REPULSION = 0.3, 0.6
 SAME_ARTIST = 0.35
+FINISHED, SKIPPED = "session_finished", "session_skipped"
+NOT_DRAWN: tuple[float, None] = (0.0, None)
 
+_SAID = {"play": "finished", "repeat": "repeated", "like": "liked", "save": "saved", "add_to_playlist": "added"}
 _LIKING = {"like": 1.0, "save": 1.0, "repeat": 1.0, "add_to_playlist": 1.0, "dislike": -1.0}
 
 
@@ -37,6 +41,20 @@ def verdict(event: Listen) -> float:
     return _LIKING.get(event.kind, 0.0)
 
 
+class Moment(NamedTuple):
+    """An event of the session that draws or pushes."""
+
+    track_id: str
+    said: str
+
+
+class Moved(NamedTuple):
+    """What the session adds to one score, and the moment behind what is drawn."""
+
+    terms: dict[str, float]
+    drawn_by: Moment | None
+
+
 @dataclass(frozen=True)
 class Mood:
     """The session as forces: unit vectors with their pull (> 0) or push (< 0), and artists with theirs.
@@ -45,15 +63,15 @@ class Mood:
         vectors: (N, 64) float32.
         forces: (N,) float32 in -1..1, faded by what came after.
         pushed: artist id -> push, < 0.
-        drawn: artist id -> pull, > 0.
-        titles: title of each of the N tracks.
+        drawn: artist id -> pull, > 0, and the moment behind it.
+        moments: of each of the N vectors.
     """
 
     vectors: NDArray[np.float32]
     forces: NDArray[np.float32]
     pushed: Mapping[str, float]
-    drawn: Mapping[str, float]
-    titles: tuple[str, ...]
+    drawn: Mapping[str, tuple[float, Moment]]
+    moments: tuple[Moment, ...]
 
 
 def merged_session(stored: Sequence[Listen], given: Sequence[Listen]) -> list[Listen]:
@@ -64,9 +82,9 @@ def merged_session(stored: Sequence[Listen], given: Sequence[Listen]) -> list[Li
 
 def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
     """The forces of a session; tracks that are not in the catalogue, and events that say nothing, exert none."""
-    vectors, forces, titles = [], [], []
+    vectors, forces, moments = [], [], []
     pushed: dict[str, float] = {}
-    drawn: dict[str, float] = {}
+    drawn: dict[str, tuple[float, Moment]] = {}
     strength = 1.0
     for event in reversed(session):
         indexed = known.get(event.track_id or "")
@@ -75,49 +93,54 @@ def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
             strength *= FADE
         if indexed is None or force == 0:
             continue
+        moment = Moment(
+            indexed.track.track_id, f"{indexed.track.title}, which you just {_SAID.get(event.kind, 'heard')}"
+        )
         for artist_id in indexed.track.artist_ids:
             if force < 0:
                 pushed[artist_id] = max(-1.0, pushed.get(artist_id, 0.0) + force)
-            else:
-                drawn[artist_id] = max(force, drawn.get(artist_id, 0.0))
+            elif force > drawn.get(artist_id, NOT_DRAWN)[0]:
+                drawn[artist_id] = force, moment
         if (vector := indexed.vectors.get(ACOUSTIC)) is not None:
             vectors.append(vector)
             forces.append(force)
-            titles.append(indexed.track.title)
+            moments.append(moment)
     stacked = np.stack(vectors) if vectors else np.zeros((0, 64), np.float32)
-    return Mood(stacked, np.array(forces, np.float32), pushed, drawn, tuple(titles))
+    return Mood(stacked, np.array(forces, np.float32), pushed, drawn, tuple(moments))
 
 
-def forces_on(
-    candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vector], felt: Mood
-) -> list[dict[str, float]]:
+def forces_on(candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vector], felt: Mood) -> list[Moved]:
     """What the session adds to each candidate's score: `session_finished` >= 0, `session_skipped` <= 0, where not 0.
 
     `vectors` holds acoustic vectors by track id; a track without one is moved by its artists alone, as if it sounded
     like their other tracks.
     """
-    pulls, pushes = _by_likeness(candidates, vectors, felt)
-    terms = []
-    for candidate, pull, push in zip(candidates, pulls.tolist(), pushes.tolist(), strict=True):
+    pulls, nearest, pushes = _by_likeness(candidates, vectors, felt)
+    moved = []
+    for candidate, pull, near, push in zip(candidates, pulls.tolist(), nearest.tolist(), pushes.tolist(), strict=True):
+        moment = felt.moments[near] if pull > 0 else None
         artist = min((felt.pushed.get(artist_id, 0.0) for artist_id in candidate.artist_ids), default=0.0)
         away = REPULSION * push + SAME_ARTIST * artist
         if candidate.track_id not in vectors:
-            pull = max((felt.drawn.get(artist_id, 0.0) for artist_id in candidate.artist_ids), default=0.0)
-        near = ATTRACTION * pull
-        terms.append({name: term for name, term in (("session_finished", near), ("session_skipped", away)) if term})
-    return terms
+            draws = (felt.drawn.get(artist_id, NOT_DRAWN) for artist_id in candidate.artist_ids)
+            pull, moment = max(draws, key=lambda draw: draw[0], default=NOT_DRAWN)
+        both = (FINISHED, ATTRACTION * pull), (SKIPPED, away)
+        moved.append(Moved({name: term for name, term in both if term}, moment))
+    return moved
 
 
 def _by_likeness(
     candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vector], felt: Mood
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The strongest pull and the strongest push on each candidate: likeness times force."""
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+    """The strongest pull on each candidate, whose it is, and the strongest push: likeness times force."""
     pulls, pushes = np.zeros(len(candidates), np.float32), np.zeros(len(candidates), np.float32)
+    nearest = np.zeros(len(candidates), np.int64)
     rows = [row for row, one in enumerate(candidates) if one.track_id in vectors]
     if not rows or not len(felt.forces):
-        return pulls, pushes
+        return pulls, nearest, pushes
     placed = np.stack([vectors[candidates[row].track_id] for row in rows])
     moved = np.clip((placed @ felt.vectors.T - UNLIKE) / (1 - UNLIKE), 0, 1) * felt.forces
+    nearest[rows] = moved.argmax(axis=1)
     pulls[rows] = np.maximum(moved.max(axis=1), 0)
     pushes[rows] = np.minimum(moved.min(axis=1), 0)
-    return pulls, pushes
+    return pulls, nearest, pushes

@@ -42,21 +42,26 @@ class Shelf:
             self._asked.popitem(last=False)
         return self._tables, held
 
+    def judges(self, query: RecallQuery) -> bool:
+        """Whether something was learned of which candidates go with the starts of a query."""
+        return (met := self.asked(query)) is not None and met[0].prior is not None
+
     def scores(
         self, query: RecallQuery, candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vector]
-    ) -> Scores | None:
-        """(C,) log-odds that each candidate goes with the starts; `None` where nothing was learned of that.
+    ) -> Scores:
+        """(C,) log-odds that each candidate goes with the starts of a query that this `judges`.
 
         Args:
             query: the request.
             candidates: in any order.
             vectors: acoustic vectors by track id, of those candidates that `newcomers` names.
         """
-        if (met := self.asked(query)) is None or met[0].prior is None:
-            return None
+        met = self.asked(query)
+        if met is None or met[0].prior is None:
+            raise ValueError("expected a query that can be judged, got one without tables or starts")
         tables, held = met
         rows = tables.rows([track.track_id for track in candidates])
-        return tables.prior.scores(held, rows, items_of(tables, rows, candidates, vectors)) if tables.prior else None
+        return met[0].prior.scores(held, rows, items_of(tables, rows, candidates, vectors))
 
     def newcomers(self, query: RecallQuery, candidates: Sequence[CataloguedTrack]) -> list[str]:
         """Ids of the candidates that came after the tables that answer the query."""

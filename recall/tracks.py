@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -57,3 +58,11 @@ class IndexedTrack(Struct, frozen=True, gc=False):
 
     track: CataloguedTrack
     vectors: Mapping[str, Vector] = {}
+
+
+class HasTrack(Protocol):
+    """Anything about one track."""
+
+    @property
+    def track(self) -> CataloguedTrack:
+        """The track."""

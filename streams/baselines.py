@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,9 @@ def centroid(vectors: Vectors) -> Way:
 
 def _of_library(model: Any, known: Known) -> Ranker:
     learned = counts_of(known.lists, known.rows)
-    model.fit(learned, show_progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of a conversion of its own
+        model.fit(learned, show_progress=False)
     occurring = np.asarray(learned.sum(axis=0)).ravel() > 0
 
     def scores(held: Labels) -> Scores:

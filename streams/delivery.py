@@ -37,8 +37,9 @@ LARGEST_KEPT = MAX_DEAD_LETTER_BYTES - 100_000
 CUT_KEY, CUT_VALUE = 65_536, 1 << 20
 # No record for so long, and a batch is applied as it is.
 LULL_S = 0.001
-# Requests taken before those taken earlier get on with their work.
-TAKEN_AT_ONCE = 256
+# Requests taken before those taken earlier get on with their work: each of these has to be read and perhaps refused
+# first, and an answer comes back to the event loop some ten times.
+TAKEN_AT_ONCE = 16
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -137,6 +138,16 @@ class DeadLetters:
         log.warning("set aside %s[%s]@%s: %s", *where.values(), refused.reason, extra=told)
         await self._produce(self._topic, kept.key, kept.value, None, [*headers, *kept.cut])
         self._tally.set_aside(refused.reason)
+
+
+class SetAsideElsewhere(DeadLetters):
+    """For a second reader of a topic: what it cannot apply, the first has set aside."""
+
+    def __init__(self) -> None:
+        """Writes nowhere."""
+
+    async def set_aside(self, message: Any, refused: RecordRefused) -> None:
+        """Pass over the record."""
 
 
 class Kept(NamedTuple):
@@ -307,3 +318,4 @@ class ConcurrentDelivery:
                     step = self.handle if working < self.most else self.shed
                     working += 1
                     tasks.create_task(work(one, step))
+                await asyncio.sleep(0)

@@ -21,14 +21,30 @@ from streams.errors import StreamError
 from streams.lag import end_offsets, group_names, lag_of
 from streams.observing.targets import read_targets
 from streams.secrets import shown_url
+from streams.serving.announcements import read_updates
 from streams.settings import Settings
 from streams.state.connection import connect
 from topics.client import Client
 from topics.errors import TopicError
 from topics.records import RecommendationRequest
-from topics.specs import ALL, CATALOG_TRACKS, DEAD_LETTERS, LISTENING_EVENTS, REQUESTS, TopicSpec, full_name
+from topics.specs import (
+    ALL,
+    CATALOG_PLAYLISTS,
+    CATALOG_TRACKS,
+    DEAD_LETTERS,
+    LISTENING_EVENTS,
+    REQUESTS,
+    TopicSpec,
+    full_name,
+)
 
 ANSWER_WITHIN_S = 5.0
+READ_BY = (
+    (CATALOG_TRACKS, "catalogue"),
+    (LISTENING_EVENTS, "listening"),
+    (CATALOG_PLAYLISTS, "cooccurrence"),
+    (REQUESTS, "recommendations"),
+)
 LAG_OF_NOTE = 10_000
 
 
@@ -65,17 +81,31 @@ def examine(settings: Settings) -> Iterator[Check]:
         yield from check_topics(admin, settings)
     finally:
         admin.close()
+    yield from check_versions(settings)
     for worker, address in read_targets(settings.data_dir).items():
         yield check_worker(worker, address)
     yield check_answers(settings)
 
 
-def check_embedding(settings: Settings) -> Check:
-    """Are there weights to embed tracks with."""
+def check_versions(settings: Settings) -> Iterator[Check]:
+    """Which versions serve, and did one that was wanted turn out to be unfit."""
     try:
-        return Check("embeat_mlp", True, f"version {checkpoint_version(settings.embeat_mlp_checkpoint)}")
+        states, _ = read_updates(connection_of(settings), settings.topic_prefix)
+    except TopicError as error:
+        yield Check("models", False, str(error), "give this user the right to read models.updates")
+        return
+    for name, state in sorted(states.items()):
+        wanted = f", {state.wanted} is being made ready" if state.wanted else ""
+        advice = f"the version that was wanted last is unfit: {state.refused}" if state.refused else ""
+        yield Check(name, True, f"{state.version} serves{wanted}", advice)
+
+
+def check_embedding(settings: Settings) -> Check:
+    """Does the installation bring weights to embed tracks with."""
+    try:
+        return Check("weights", True, f"embeat_mlp {checkpoint_version(settings.embeat_mlp_checkpoint)}")
     except ModelError as error:
-        return Check("embeat_mlp", False, str(error), "name a file of weights in THROUGHBEAT_EMBEAT_MLP_CHECKPOINT")
+        return Check("weights", False, str(error), "name a file of weights in THROUGHBEAT_EMBEAT_MLP_CHECKPOINT")
 
 
 def check_redis(settings: Settings) -> Check:
@@ -132,7 +162,7 @@ def check_topics(admin: Any, settings: Settings) -> Iterator[Check]:
     yield Check("dead letters", True, str(dead), "look at them with `throughbeat dead-letters list`" if dead else "")
     installation = full_name(REQUESTS, prefix).removesuffix(REQUESTS.name)
     groups = [name for name in group_names(admin) if name.startswith(f"{installation}throughbeat.")]
-    for spec, role in ((CATALOG_TRACKS, "catalogue"), (LISTENING_EVENTS, "listening"), (REQUESTS, "recommendations")):
+    for spec, role in READ_BY:
         yield check_role(admin, spec, role, groups, prefix)
 
 

@@ -25,3 +25,11 @@ class DeliveryStuck(StreamError):
 
 class Overloaded(StreamError):
     """More is asked than can be answered in time; worth asking again later."""
+
+
+class NothingToGoBackTo(StreamError):
+    """No earlier version of the model is kept ready."""
+
+
+class NotPromoted(StreamError):
+    """A version does not serve after all; the message says why."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recall.columns import first_name
-from recall.duplicates import recording_key
+from recall.titles import read_title, title_key
 from recall.tracks import CataloguedTrack
 from streams.agents.catalogue import catalogued
 from streams.importing.artists import open_artists
@@ -87,11 +87,20 @@ def labelled(tracks: Sequence[CataloguedTrack], playlists: Iterable[Sequence[str
         albums=_numbered([track.album_id for track in tracks]),
         artists=_numbered(names),
         artist_ids=_numbered(ids if any(ids) else names),
-        recordings=_numbered([recording_key(track) for track in tracks]),
+        recordings=_numbered([recording_of(track) for track in tracks]),
         folds=np.array([fold_of(name or key) for name, key in zip(names, rows, strict=True)], dtype=np.int64),
         playlists=[np.array(sorted({rows[i] for i in one if i in rows}), dtype=np.int64) for one in lists],
         lists=lists,
     )
+
+
+def recording_of(track: CataloguedTrack) -> tuple[str, str]:
+    """What all releases of one recording have in common: the title without its edition, and the first artist.
+
+    Two recordings that an artist made of one song are taken for one: a neighbour too few, and none too many.
+    """
+    first = track.artists[0] if track.artists else None
+    return read_title(track.title).stem, title_key((first.name or first.artist_id or "") if first else "")
 
 
 def fold_of(name: str) -> int:

@@ -10,18 +10,19 @@ from kafka.admin import OffsetSpec
 from topics.specs import TopicSpec, full_name
 
 
-def lag_of(admin: Any, spec: TopicSpec, prefix: str) -> int:
+def lag_of(admin: Any, spec: TopicSpec, prefix: str, role: str = "") -> int:
     """Records of a topic that the group which is furthest has not acknowledged; all of them when no group reads it.
 
     Args:
         admin: a kafka-python admin client.
         spec: the topic.
         prefix: the installation's; only its own groups count.
+        role: only the groups of workers with this role count.
     """
     topic = full_name(spec, prefix)
     ends = end_offsets(admin, topic)
     installation = topic.removesuffix(spec.name)
-    groups = [name for name in group_names(admin) if name.startswith(f"{installation}throughbeat.")]
+    groups = [name for name in group_names(admin) if name.startswith(f"{installation}throughbeat.{role}")]
     lags = []
     for group in groups:
         committed = committed_offsets(admin, group)

@@ -93,6 +93,24 @@ def read_log(connection: Connection, prefix: str) -> Logged:
     return Logged([catalogued(one, artists, added_at_ms=0) for one in tracks.values()], lists, offsets)
 
 
+def read_catalogue(connection: Connection, prefix: str) -> tuple[list[CataloguedTrack], dict[str, Playlist]]:
+    """Tracks, and playlists by id, that the log holds at this moment.
+
+    Raises:
+        BrokerUnavailable: no broker answers, or it stops giving records.
+    """
+    consumer = _consumer(connection)
+    try:
+        specs = (CATALOG_ARTISTS, CATALOG_TRACKS, CATALOG_PLAYLISTS)
+        offsets = {spec.name: _ends(consumer, spec, prefix) for spec in specs}
+        artists = _standing(consumer, CATALOG_ARTISTS, prefix, offsets, Artist)
+        tracks = _standing(consumer, CATALOG_TRACKS, prefix, offsets, Track)
+        playlists = _standing(consumer, CATALOG_PLAYLISTS, prefix, offsets, Playlist)
+    finally:
+        consumer.close()
+    return [catalogued(one, artists, added_at_ms=0) for one in tracks.values()], playlists
+
+
 def standing(connection: Connection, spec: TopicSpec, prefix: str) -> Iterator[tuple[bytes, bytes | None]]:
     """Keys and values of a topic from its beginning to its end of now, in the order of each partition.
 
@@ -120,10 +138,12 @@ def _ends(consumer: Any, spec: TopicSpec, prefix: str) -> dict[str, int]:
 def _records(consumer: Any, spec: TopicSpec, prefix: str, offsets: Ends) -> Iterator[Any]:
     """Every record of a topic up to the offsets, in the order of each partition."""
     places = {TopicPartition(full_name(spec, prefix), int(one)): end for one, end in offsets[spec.name].items() if end}
+    if not places:
+        return
     consumer.assign(list(places))
     consumer.seek_to_beginning(*places)
     last_s = time.monotonic()
-    while places and any(consumer.position(place) < end for place, end in places.items()):
+    while any(consumer.position(place) < end for place, end in places.items()):
         found = consumer.poll(timeout_ms=POLL_MS, max_records=10_000)
         for place, records in found.items():
             yield from (one for one in records if one.offset < places[place])

@@ -21,6 +21,8 @@ from topics.specs import (
     CATALOG_PLAYLISTS,
     CATALOG_TRACKS,
     LISTENING_EVENTS,
+    LISTENING_SESSIONS,
+    MODELS_UPDATES,
     REPLIES,
     REQUESTS,
     SERVED,
@@ -36,15 +38,23 @@ if TYPE_CHECKING:
 READ: Mapping[Role, Sequence[TopicSpec]] = {
     "catalogue": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS),
     "listening": (LISTENING_EVENTS,),
+    "cooccurrence": (CATALOG_PLAYLISTS, LISTENING_SESSIONS),
+    "collaborative": (),
     "recommendations": (REQUESTS,),
 }
-# What it writes besides.
-WRITTEN: Mapping[Role, Sequence[TopicSpec]] = {"catalogue": (), "listening": (), "recommendations": (REPLIES, SERVED)}
+# What it writes besides, or reads without setting anything aside.
+BESIDES: Mapping[Role, Sequence[TopicSpec]] = {
+    "catalogue": (MODELS_UPDATES,),
+    "listening": (),
+    "cooccurrence": (MODELS_UPDATES,),
+    "collaborative": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, LISTENING_SESSIONS, MODELS_UPDATES),
+    "recommendations": (REPLIES, SERVED, CATALOG_TRACKS, CATALOG_ARTISTS, MODELS_UPDATES),
+}
 
 
 def topics_of(role: Role) -> list[TopicSpec]:
     """Every topic that a worker of the role reads or writes."""
-    return [*READ[role], *map(dead_letters_of, READ[role]), *WRITTEN[role]]
+    return [*READ[role], *map(dead_letters_of, READ[role]), *BESIDES[role]]
 
 
 async def require_entry(settings: Settings, roles: Sequence[Role]) -> None:

@@ -9,16 +9,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from models.errors import CheckpointMismatch
 from models.tables import MODEL, current, load, read_manifest, save
 from recall.shelf import Shelf
-from streams.collaborating import OnStep, tables_from
 from streams.connections import connection_of
 from streams.logged import Ends, ends_of, read_log
+from streams.serving.checkpoints import serving_checkpoint
 from streams.settings import Settings
 from topics.connection import BrokerUnavailable
 from topics.specs import CATALOG_PLAYLISTS, LISTENING_SESSIONS
@@ -32,6 +32,8 @@ UNREST_S = 600.0
 # Learning takes at most one part in so many of a core's time.
 SHARE = 5
 SEED = 7
+# Anything else goes first.
+YIELDING = 15
 
 
 def directory_of(settings: Settings) -> Path:
@@ -39,7 +41,9 @@ def directory_of(settings: Settings) -> Path:
     return settings.data_dir / "models" / (f"{settings.topic_prefix}-{MODEL}" if settings.topic_prefix else MODEL)
 
 
-def refresh(settings: Settings, seed: int, on_step: OnStep = lambda doing, done, total: None) -> dict[str, Any]:
+def refresh(
+    settings: Settings, seed: int, on_step: Callable[[str, int, int], None] = lambda doing, done, total: None
+) -> dict[str, Any]:
     """Learn from all that the log holds now, and let it serve; what the new version says of itself.
 
     Two at once would let the older of them serve in the end, so the second waits for the first.
@@ -47,13 +51,15 @@ def refresh(settings: Settings, seed: int, on_step: OnStep = lambda doing, done,
     Raises:
         BrokerUnavailable: Kafka does not answer.
     """
+    # torch takes seconds to load, and a worker has a child process learn.
     from models.embeat_mlp import load_checkpoint
+    from streams.collaborating import tables_from
 
     directory = directory_of(settings)
     with _alone(directory):
         logged = read_log(connection_of(settings), settings.topic_prefix)
         manifest = {"offsets": logged.offsets, "made_at_ms": int(time.time() * 1000)}
-        model = load_checkpoint(settings.embeat_mlp_checkpoint)
+        model = load_checkpoint(serving_checkpoint(settings))
         tables = tables_from(logged.tracks, logged.lists, model, seed=seed, manifest=manifest, on_step=on_step)
         version = save(tables, directory)
     return {"version": version, **tables.manifest}
@@ -99,15 +105,16 @@ async def learn_in_child(settings: Settings) -> None:
     """Run `throughbeat train collaborative` to its end, out of the way of everything else; a failure is logged."""
     from streams.up import environment_of
 
-    command = (sys.executable, "-m", "streams.cli", "train", "collaborative", "--json")
+    command = (sys.executable, "-m", "streams.cli", "train", "collaborative", "--seed", str(SEED), "--json")
     child = await asyncio.create_subprocess_exec(
         *command,
         env={**os.environ, **environment_of(settings)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=_yielding,
     )
+    with suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, child.pid, YIELDING)
     try:
         said, failed = await child.communicate()
     except asyncio.CancelledError:
@@ -159,10 +166,6 @@ def _warm(directory: Path, version: str) -> Any:
 
 def _lists(ends: Ends) -> bool:
     return any(end for spec in (CATALOG_PLAYLISTS, LISTENING_SESSIONS) for end in ends[spec.name].values())
-
-
-def _yielding() -> None:
-    os.nice(15)
 
 
 @contextmanager

@@ -5,52 +5,60 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
-from models.versions import checkpoint_version
-from recall.channels import Acoustic, Channel, Fresh, GenrePopular, SameArtist
-from recall.errors import IndexUnavailable
+from models.tables import MODEL
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import TrackIndex
+from recall.index.switched import SwitchedIndex
 from recall.merge import WEIGHTS
 from recall.pipeline import Recommender
-from recall.tracks import ACOUSTIC, COOCCURRENCE
-from streams.agents.catalogue import CatalogueEffects
+from recall.shelf import Shelf
+from recall.texts import TextIndex
+from recall.tracks import IndexedTrack
+from streams.agents.catalogue import CatalogueEffects, Embedder, Known, nothing
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
+from streams.agents.texts import TextEffects
 from streams.app import add_agent, create_app
-from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge
+from streams.channels import open_channels
+from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge, SetAsideElsewhere
+from streams.embedded.errors import DataDirectoryInUse
+from streams.embedded.lock import data_directory
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
+from streams.refreshing import Refresher, take_up
+from streams.relations import ArtistRelations
+from streams.serving.collection import Collection, SomeDeadLetters, SomeTexts, vector_lengths
+from streams.serving.live import LiveVersions
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
 from streams.turns import Turns
-from streams.vectors import layout_of
 from streams.worker import Parts, Role
-from topics.records import Artist, Listen, Playlist, Record, Track
+from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Track
 from topics.specs import (
     CATALOG_ARTISTS,
     CATALOG_PLAYLISTS,
     CATALOG_TRACKS,
     LISTENING_EVENTS,
+    LISTENING_SESSIONS,
     REQUESTS,
     TopicSpec,
 )
 
 log = logging.getLogger(__name__)
 R = TypeVar("R", bound=Record)
-
-VECTOR_LENGTHS = {ACOUSTIC: 64, COOCCURRENCE: 64}
 
 
 @dataclass(frozen=True)
@@ -62,13 +70,10 @@ class Pace:
 
 
 CATALOGUE_PACE = Pace(512, 0.03)
+# What fills a collection beside the one that serves leaves more time to answers.
+FILLING_PACE = Pace(128, 0.03)
+COOCCURRENCE_PACE = Pace(64, 0.03)
 LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
-# A flush holds up answers; kill -9 loses nothing without it, only a power loss would.
-FLUSH_S = 30.0
-REST_S = 5.0
-# So long a catalogue that keeps growing waits for a rest, and so long a failure for another attempt.
-PATIENCE_S = 60.0
-OPTIMISING, OPTIMISED = "building the search graph", "search graph built"
 
 
 async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Parts:
@@ -77,61 +82,135 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
     redis = connect(settings)
     opened.push_async_callback(redis.aclose)
     parts.probes["redis"] = partial(redis.run, [(b"PING",)])
-    index: TrackIndex | None = None
-    if {"catalogue", "recommendations"} & set(roles):
-        index = await open_index(settings, parts, opened)
-    if "catalogue" in roles and index is not None:
-        add_catalogue(settings, parts, index, CatalogueStore(redis, settings))
+    versions: LiveVersions | None = None
+    texts: TextIndex | None = None
+    known: Known = nothing
+    if {"catalogue", "cooccurrence", "recommendations"} & set(roles):
+        versions = await open_versions(settings, parts, roles, opened)
+        texts = open_texts(settings, parts, versions.index, opened)
+    if "cooccurrence" in roles and versions is not None:
+        known = await add_cooccurrence(settings, parts, versions.index, opened)
+    if "catalogue" in roles and versions is not None:
+        store = CatalogueStore(redis, settings)
+        await versions.fill_with(partial(attach_catalogue, settings, versions, store, texts, known))
     if "listening" in roles:
         add_listening(settings, parts, redis)
-    if "recommendations" in roles and index is not None:
-        add_recommendations(settings, parts, index, redis)
+    if "collaborative" in roles:
+        parts.background.append(Refresher(settings).run)
+    if "recommendations" in roles and versions is not None:
+        texts = texts or add_texts(settings, parts, opened)
+        add_recommendations(settings, parts, versions.index, redis, texts)
     return parts
 
 
-async def open_index(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TrackIndex:
-    """The collection of the serving version of the embedding, on a server or in this process."""
-    declared = settings.declared_vectors
-    name = f"tracks-{checkpoint_version(settings.embeat_mlp_checkpoint)}{layout_of(declared)}"
-    lengths = VECTOR_LENGTHS | {one.name: one.dimension for one in declared}
-    index: TrackIndex
-    if settings.qdrant_url:
-        name = f"{settings.topic_prefix}-{name}" if settings.topic_prefix else name
-        from recall.index.server import Server, ServerIndex  # a client that only some installations need
-
-        server = Server(settings.qdrant_url, settings.qdrant_api_key, settings.qdrant_ca_file)
-        index = await ServerIndex.connect(server, name, dimensions=lengths)
-    else:
-        edge = EdgeIndex.open(settings.data_dir / "index" / name, dimensions=lengths)
-        parts.background.append(partial(_flush_now_and_then, edge))
-        parts.background.append(partial(_optimise_when_grown, edge, settings.optimise_above))
-        index = edge
-    opened.push_async_callback(index.close)
-    parts.probes["index"] = index.count
-    parts.background.append(partial(measure_index, index, list(lengths)))
-    return index
+async def open_versions(
+    settings: Settings, parts: Parts, roles: Sequence[Role], opened: AsyncExitStack
+) -> LiveVersions:
+    """The index of the version of the embedding that serves, and whatever makes another one ready to."""
+    versions = LiveVersions(settings, parts, reads="catalogue" in roles)
+    opened.push_async_callback(versions.close)
+    await versions.begin()
+    parts.probes["index"] = versions.index.count
+    parts.background.append(partial(measure_index, versions.index, list(vector_lengths(settings))))
+    parts.background.append(versions.run)
+    return versions
 
 
-def add_catalogue(settings: Settings, parts: Parts, index: TrackIndex, store: CatalogueStore) -> None:
-    """Agents for tracks, artists and playlists.
+def open_texts(settings: Settings, parts: Parts, index: SwitchedIndex, opened: AsyncExitStack) -> TextIndex | None:
+    """The titles of an index that is this process's own, beside it and written with it; `None` for a server's."""
+    serving = index.of(index.version)
+    if not isinstance(serving, EdgeIndex):
+        return None
+    texts = TextIndex.open(settings.data_dir / "index" / "texts.sqlite3")
+    opened.push_async_callback(texts.close)
+    parts.background.append(partial(_fill_texts, texts, serving))
+    return texts
 
-    The group carries the embedding's version and the declared vectors: new ones read the catalogue from its beginning.
+
+def add_texts(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TextIndex:
+    """Titles of its own for a worker that answers from a server's index, and an agent that reads all of the catalogue.
+
+    The group is that of the file that it keeps: no two workers share the catalogue out among them, and a new file is
+    filled from the beginning.
     """
-    from models.embeat_mlp import load_checkpoint  # torch takes seconds to load, and only this role needs it
-
-    embedder = load_checkpoint(settings.embeat_mlp_checkpoint)
-    parts.models["embeat_mlp"] = embedder.version
-    declared = settings.declared_vectors
-    effects = CatalogueEffects(index, store, embedder, {one.name: one.dimension for one in declared})
-    app = create_app(settings, f"catalogue.{embedder.version}{layout_of(declared)}")
+    texts = TextIndex.open(_folder_of_ones_own(settings.data_dir / "texts", opened) / "texts.sqlite3")
+    opened.push_async_callback(texts.close)
+    effects = TextEffects(texts)
+    app = create_app(settings, f"texts.{texts.identity}")
     deliveries = (
         batch_delivery(app, settings, CATALOG_TRACKS, Track, effects.apply_tracks, CATALOGUE_PACE),
         batch_delivery(app, settings, CATALOG_ARTISTS, Artist, effects.apply_artists, CATALOGUE_PACE),
-        batch_delivery(app, settings, CATALOG_PLAYLISTS, Playlist, effects.apply_playlists, CATALOGUE_PACE),
+    )
+    for one in deliveries:
+        delivery = dataclasses.replace(one, dead_letters=SetAsideElsewhere())
+        add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
+    parts.apps.append(app)
+    return texts
+
+
+async def add_cooccurrence(settings: Settings, parts: Parts, index: TrackIndex, opened: AsyncExitStack) -> Known:
+    """Agents for playlists and sessions, and what learns from them; returns what tells the vectors it has learned.
+
+    The group carries the identity of what was learned: when that is gone, all is read again.
+    """
+    from streams.agents.cooccurrence import CooccurrenceEffects  # a kernel that only this role needs
+    from streams.learner import open_learner
+
+    learner = await open_learner(settings, index)
+    opened.push_async_callback(learner.close)
+    parts.background += learner.duties
+    parts.models["track2vec"] = learner.version
+    effects = CooccurrenceEffects(learner)
+    app = create_app(settings, f"cooccurrence.{learner.identity}")
+    playlists = batch_delivery(app, settings, CATALOG_PLAYLISTS, Playlist, effects.apply_playlists, COOCCURRENCE_PACE)
+    deliveries = (
+        dataclasses.replace(playlists, dead_letters=SetAsideElsewhere()),  # by the role catalogue
+        batch_delivery(app, settings, LISTENING_SESSIONS, ListeningSession, effects.apply_sessions, COOCCURRENCE_PACE),
     )
     for delivery in deliveries:
         add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
     parts.apps.append(app)
+    return learner.known
+
+
+def attach_catalogue(
+    settings: Settings,
+    versions: LiveVersions,
+    store: CatalogueStore,
+    texts: TextIndex | None,
+    known: Known,
+    collection: Collection,
+    embedder: Embedder,
+) -> None:
+    """Agents for tracks, artists and playlists, which fill one collection.
+
+    The group is called as the collection: a new one reads the catalogue from its beginning.
+    """
+    effects = CatalogueEffects(
+        collection.index,
+        store,
+        embedder,
+        {one.name: one.dimension for one in settings.declared_vectors},
+        SomeTexts(texts, collection) if texts else None,
+        known,
+        partial(versions.elder_of, collection),
+    )
+    app = create_app(settings, f"catalogue.{collection.name}")
+
+    def delivery(spec: TopicSpec, record_type: type[R], apply: ApplyBatch[R]) -> BatchDelivery[R]:
+        pace = CATALOGUE_PACE if collection.heard else FILLING_PACE
+        made = batch_delivery(app, settings, spec, record_type, collection.noting(apply), pace)
+        dead_letters = SomeDeadLetters(FaustProducer(app).send, spec, settings.topic_prefix)
+        dead_letters.collection = collection
+        return dataclasses.replace(made, dead_letters=dead_letters)
+
+    for made in (
+        delivery(CATALOG_TRACKS, Track, effects.apply_tracks),
+        delivery(CATALOG_ARTISTS, Artist, effects.apply_artists),
+        delivery(CATALOG_PLAYLISTS, Playlist, effects.apply_playlists),
+    ):
+        add_agent(app, made.edge.spec, settings.topic_prefix, made.run)
+    collection.app = app
 
 
 def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
@@ -145,24 +224,33 @@ def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
     parts.apps.append(app)
 
 
-def add_recommendations(settings: Settings, parts: Parts, index: TrackIndex, redis: Any) -> None:
+def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, redis: Any, texts: TextIndex) -> None:
     """The agent that answers."""
     app = create_app(settings, "recommendations")
-    embeat_mlp = checkpoint_version(settings.embeat_mlp_checkpoint)
-    parts.models |= {"embeat_mlp": embeat_mlp, "track2vec": None, "bandit": None}
+    parts.models |= {"track2vec": parts.models.get("track2vec"), "bandit": None, MODEL: None}
     producer = FaustProducer(app)
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
-    channels: list[Channel] = [Acoustic(index), SameArtist(index), Fresh(index), GenrePopular(index, board)]
-    channels += [Acoustic(index, one.name) for one in settings.declared_vectors]
-    weights = {**WEIGHTS, **{one.name: one.weight for one in settings.declared_vectors}}
+    store, shelf = CatalogueStore(redis, settings), Shelf()
+    parts.background.append(partial(take_up, settings, shelf, lambda version: parts.models.update({MODEL: version})))
+    channels, allowances = open_channels(settings, index, board, ArtistRelations(store), shelf)
     agent = RecommendationAgent(
-        recommender=Recommender(index, CatalogueStore(redis, settings), channels, timed=timed, weights=weights),
+        recommender=Recommender(
+            index,
+            store,
+            channels,
+            timed=timed,
+            weights={**WEIGHTS, **{one.name: one.weight for one in settings.declared_vectors}},
+            allowances=allowances,
+            shelf=shelf,
+            texts=texts,
+        ),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),
         producer=producer,
         dead_letters=DeadLetters(producer.send, REQUESTS, settings.topic_prefix),
         models=parts.models,
+        pinned=index.pinned,
         prefix=settings.topic_prefix,
         reply_topics=settings.reply_beginnings,
         deadline_ms=settings.deadline_ms,
@@ -183,34 +271,19 @@ def batch_delivery(
     return BatchDelivery(edge, apply, dead_letters, pace.batch_max, pace.window_s, settings.retry_s)
 
 
-async def _flush_now_and_then(index: EdgeIndex) -> None:
-    while True:
-        await asyncio.sleep(FLUSH_S)
-        await index.flush()
+async def _fill_texts(texts: TextIndex, index: EdgeIndex) -> None:
+    """Give the titles what only the index has: all of one from before there were titles, a few after a power loss."""
+    if texts.count() < await index.count():
+        log.info("titles are read from the index")
+        async for page in index.pages():
+            await texts.put([IndexedTrack(track) for track in page], only_new=True)
+        log.info("titles of %d tracks", texts.count())
+    await asyncio.Event().wait()
 
 
-async def _optimise_when_grown(index: EdgeIndex, above: int) -> None:
-    """Build the search graph anew once many tracks are outside it, at the next rest if one comes soon enough."""
-    before, since_s = -1, time.monotonic()
-    while True:
-        waiting, now_s = index.unoptimised, time.monotonic()
-        if waiting < above:
-            since_s = now_s
-        elif waiting == before or now_s - since_s >= PATIENCE_S:
-            await _optimise(index, waiting)
-            since_s = time.monotonic()
-        before = waiting
-        await asyncio.sleep(REST_S)
-
-
-async def _optimise(index: EdgeIndex, waiting: int) -> None:
-    began_s = time.monotonic()
-    log.info("%s: %d tracks are outside it", OPTIMISING, waiting)
-    try:
-        await index.optimise()
-    except IndexUnavailable as error:
-        # Searches only take longer without it; a full disk, say, is no reason to end.
-        log.warning("%s; next attempt in %.0f s", error, PATIENCE_S)
-        await asyncio.sleep(PATIENCE_S)
-    else:
-        log.info("%s: %d tracks in %.1f s", OPTIMISED, waiting, time.monotonic() - began_s)
+def _folder_of_ones_own(parent: Path, opened: AsyncExitStack) -> Path:
+    """The first of the folders 0, 1, ... that no other worker on this data directory has."""
+    for number in count():
+        with suppress(DataDirectoryInUse):
+            return opened.enter_context(data_directory(parent / str(number)))
+    raise AssertionError("numbers do not end")

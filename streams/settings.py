@@ -41,6 +41,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         data_dir: where the embedded parts keep their data, and the worker its index.
         topic_prefix: name of the installation, put before every topic and every Redis key.
         embeat_mlp_checkpoint: weights that embed tracks; empty = those that ship with the project.
+        models_dir: versions of the models; empty = `models` in `data_dir`. Workers on several machines share it.
+        track2vec_checkpoint: a model that `train track2vec` wrote, which learning goes on from; empty = from nothing.
+            What is learned stays apart for each, so that naming another, or the former one, is all it takes.
         vectors: vectors of other models that tracks may bring in `embeddings`, each one more channel by sound:
             `name:dimension[:weight]`, comma-separated. Another list reads the catalogue from its beginning.
         replication: copies of each partition that Kafka keeps.
@@ -50,7 +53,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         person_rated_max: likes, dislikes, saves, blocks and follows remembered, each. With both bounds as they are, a
             person takes 0.7 kB of Redis after one event, 29 kB after some hundred, and never more than 500 kB.
         popularity_half_life_days: after how long a play counts half.
+        rising_half_life_days: the same for the plays of late, which tell what rises.
         popularity_max: tracks whose plays are counted, per partition; the least played are forgotten first.
+        channels: channels of recall that are off or bounded, comma-separated: `NAME=off`, `NAME=TRACKS` (at most so
+            many candidates) or `NAME=TRACKS/MS` (and left out when later than that).
         deadline_ms: of a request that names none.
         requests_at_once: answers worked on at once: few where the index is embedded and one thread does all the work,
             more where a server does part of it. Who waits too long for a turn is answered `overloaded`.
@@ -83,6 +89,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Path = Path(".throughbeat")
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=64)] = ""
     embeat_mlp_checkpoint: str = ""
+    models_dir: str = ""
+    track2vec_checkpoint: str = ""
     vectors: str = ""
     replication: Count = 1
     partitions: Annotated[int, Meta(ge=0, le=10_000)] = 0
@@ -90,7 +98,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     person_heard_max: Count = 2_000
     person_rated_max: Count = 1_000
     popularity_half_life_days: Seconds = 90.0
+    rising_half_life_days: Seconds = 7.0
     popularity_max: Count = 250_000
+    channels: str = ""
     deadline_ms: Annotated[int, Meta(ge=1, le=600_000)] = 1_000
     requests_at_once: Count = 3
     requests_waiting: Count = 512
@@ -114,6 +124,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         _require_url(self.redis_url, "redis_password", ("redis", "rediss", "unix"))
         _require_url(self.qdrant_url or "http://none", "qdrant_api_key", ("http", "https"))
         parse_vectors(self.vectors)
+        if not _CHANNELS.fullmatch(self.channels):
+            raise ValueError("expected NAME=off, NAME=TRACKS or NAME=TRACKS/MS, comma-separated")
         if not all(_TOPIC_BEGINNING.fullmatch(one) for one in self.reply_beginnings):
             raise ValueError("expected beginnings of topic names of a-z, A-Z, 0-9, '.', '_' and '-', comma-separated")
 
@@ -121,6 +133,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def reply_beginnings(self) -> tuple[str, ...]:
         """`reply_topics` one by one."""
         return tuple(one.strip() for one in self.reply_topics.split(","))
+
+    @property
+    def models_path(self) -> Path:
+        """Where versions of models are kept."""
+        return Path(self.models_dir) if self.models_dir else self.data_dir / "models"
 
     @property
     def declared_vectors(self) -> tuple[DeclaredVector, ...]:
@@ -133,6 +150,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
+_CHANNELS = re.compile(r"(\s*[a-z0-9_]+=(off|[1-9]\d{0,4}(/[1-9]\d{0,5})?)\s*(,|\Z))*")
 _TOPIC_BEGINNING = re.compile(r"[A-Za-z0-9._-]+")
 
 

@@ -96,9 +96,12 @@ class Arrivals:
         self._buffer = stream.channel.queue
 
     async def wait(self, at_most: int) -> list[Any]:
-        """What is unread, in order, once there is any. Raises what the channel was told to throw."""
+        """What is unread, in order, once there is any; nothing when the app stops."""
         while not (events := self.take(at_most)):
-            event = await self._buffer.get()
+            try:
+                event = await self._buffer.get()
+            except StopAsyncIteration:
+                return []
             if self._begin([event]):
                 return [event, *self.take(at_most - 1)]
         return events

@@ -35,7 +35,10 @@ from topics.records import RecommendationRequest
 from topics.specs import CATALOG_TRACKS
 
 # Two processes by what they own: ingest does not take the answers' time.
-WORKERS: Mapping[str, str] = {"index": "catalogue,recommendations", "listening": "listening"}
+WORKERS: Mapping[str, str] = {
+    "index": "catalogue,cooccurrence,recommendations",
+    "listening": "listening,collaborative",
+}
 SEARCHABLE_WITHIN_S = 600.0
 ANSWER_WITHIN_S = 60.0
 POLL_S = 0.1

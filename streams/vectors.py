@@ -8,7 +8,22 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 # Names of our own vectors and of channels: a channel is called as the vector that it compares.
-RESERVED = frozenset({"acoustic", "cooccurrence", "factors", "same_artist", "fresh", "genre_popular"})
+RESERVED = frozenset(
+    {
+        *("acoustic", "cooccurrence", "factors"),
+        *(
+            "artist_neighbours",
+            "described",
+            "fresh",
+            "fresh_nearby",
+            "genre_popular",
+            "neighbours",
+            "playlist",
+            "rising",
+        ),
+        *("rising", "same_artist", "similar_artists"),
+    }
+)
 DIMENSION_MAX = 4096
 DECLARED_MAX = 16
 WEIGHT_MAX = 100.0

@@ -28,10 +28,11 @@ from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Role = Literal["catalogue", "listening", "recommendations"]
-ROLES: tuple[Role, ...] = ("catalogue", "listening", "recommendations")
-# Both hold the embedded index, which has one owner.
+Role = Literal["catalogue", "listening", "cooccurrence", "collaborative", "recommendations"]
+ROLES: tuple[Role, ...] = ("catalogue", "listening", "cooccurrence", "collaborative", "recommendations")
+# These hold the embedded index, which has one owner; the first two cannot do without each other.
 INDEX_ROLES: frozenset[Role] = frozenset({"catalogue", "recommendations"})
+LEARNING_ROLES: frozenset[Role] = frozenset({"cooccurrence"})
 # How long a worker that ends tries to tell how far it came.
 COMMIT_S = 3.0
 # A part that does not stop in that time does not keep the worker from leaving.
@@ -51,12 +52,14 @@ class Parts:
         background: what runs beside them for as long as they do.
         probes: store -> a question that raises when it is away.
         models: model -> version that serves.
+        shares: an app -> whether it has its partitions; filled in once the apps have started.
     """
 
     apps: list[Any] = field(default_factory=list)
     background: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     probes: dict[str, Probe] = field(default_factory=dict)
     models: dict[str, str | None] = field(default_factory=dict)
+    shares: dict[str, Callable[[], bool]] = field(default_factory=dict)
 
 
 Assemble = Callable[[Settings, Sequence[Role], AsyncExitStack], Awaitable[Parts]]
@@ -81,11 +84,12 @@ def check_roles(roles: Sequence[Role], settings: Settings) -> None:
     Raises:
         SettingInvalid: says which roles belong together and what else would help.
     """
-    held = INDEX_ROLES & set(roles)
-    if held and held != INDEX_ROLES and not settings.qdrant_url:
+    held = (INDEX_ROLES | LEARNING_ROLES) & set(roles)
+    if held and not held >= INDEX_ROLES and not settings.qdrant_url:
         raise SettingInvalid(
-            "expected the roles catalogue and recommendations in one worker, because the embedded index has one owner; "
-            "run --roles catalogue,recommendations, or name a Qdrant server in THROUGHBEAT_QDRANT_URL"
+            "expected the roles catalogue and recommendations in one worker, with cooccurrence if it is to run, "
+            "because the embedded index has one owner; run --roles catalogue,cooccurrence,recommendations, or name "
+            "a Qdrant server in THROUGHBEAT_QDRANT_URL"
         )
 
 
@@ -115,8 +119,8 @@ async def run_worker(
         health = _observed(settings, roles, opened)
         parts = await assemble(settings, roles, opened)
         name_models(parts.models)
-        assigned = [_assigned(app) for app in parts.apps]
-        tasks = [asyncio.create_task(_crashed(app)) for app in parts.apps]
+        assigned = [assigned_event(app) for app in parts.apps]
+        tasks = [asyncio.create_task(_crashed(app, parts)) for app in parts.apps]
         try:
             await asyncio.gather(*(app.start() for app in parts.apps))
             guards = _guards(settings, parts, assigned, health, opened)
@@ -154,11 +158,13 @@ def _guards(
     health.heart = Heart(settings.watchdog_s)
     health.watchdog = Watchdog(parts.apps, offsets, settings.watchdog_s, settings.topic_prefix)
     health.probes = parts.probes
-    health.shares = {app.conf.id: has_share(app, event) for app, event in zip(parts.apps, assigned, strict=True)}
+    parts.shares |= {app.conf.id: has_share(app, event) for app, event in zip(parts.apps, assigned, strict=True)}
+    health.shares = parts.shares
     return [health.heart.run, health.watchdog.run]
 
 
-def _assigned(app: Any) -> asyncio.Event:
+def assigned_event(app: Any) -> asyncio.Event:
+    """Set once the app has been given its partitions, from when it starts."""
     event = asyncio.Event()
 
     async def complete(*_: Any, **__: Any) -> None:
@@ -178,8 +184,9 @@ async def _announce(assigned: Sequence[asyncio.Event], on_ready: Callable[[], No
     await asyncio.Event().wait()
 
 
-async def _crashed(app: Any) -> None:
-    while not app.crashed:  # noqa: ASYNC110 - Faust has no public event for it
+async def _crashed(app: Any, parts: Parts) -> None:
+    """End when the app crashes, for as long as it is one of the worker's."""
+    while not (app.crashed and app in parts.apps):  # noqa: ASYNC110 - Faust has no public event for it
         await asyncio.sleep(0.05)
     raise WorkerEnded(f"{app.conf.id} ended: {app.crash_reason!r}") from app.crash_reason
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from recall.index.protocol import NO_FILTER, Hit, TrackFilter
 from recall.query import first_day
-from recall.titles import title_key
 from recall.tracks import LEARNED, CataloguedTrack, IndexedTrack, Vector
 
 
@@ -21,7 +20,6 @@ def matches(track: CataloguedTrack, where: TrackFilter) -> bool:
             not where.artists_any or bool(set(where.artists_any) & set(track.artist_ids)),
             not set(where.artists_none) & set(track.artist_ids),
             track.track_id not in where.tracks_none,
-            where.title_key is None or title_key(track.title) == where.title_key,
             where.released_from is None or (released is not None and released >= where.released_from),
             where.released_to is None or (released is not None and released <= where.released_to),
             *(values[r.feature] is not None and r.low <= values[r.feature] <= r.high for r in where.features),
@@ -98,9 +96,16 @@ class BruteIndex:
     async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
         return [one.track for one in self._matching(where)][:limit]
 
+    async def page(self, after: str | None, limit: int) -> tuple[list[IndexedTrack], str | None]:
+        names = sorted(i for i in self.stored if after is None or i >= after)
+        return [self.stored[i] for i in names[:limit]], names[limit] if len(names) > limit else None
+
     async def count(self) -> int:
         return len(self.stored)
 
     async def flush(self) -> None: ...
+
+    async def drop(self) -> None:
+        self.stored.clear()
 
     async def close(self) -> None: ...

@@ -5,6 +5,12 @@ A track is meant in any of its releases; an artist by its id, or by its name whe
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from recall.texts import Found
+from recall.texts.words import forms, words_of
+from recall.tracks import CataloguedTrack
+
 TRACKS: dict[str, str] = {
     # As a player shows it, either way round, and with other dashes.
     "Time Is Running Out - Muse": "2takcwOaAZWiXQijPHIx7B",
@@ -113,3 +119,24 @@ ARTISTS: dict[str, str] = {
     "kino": "Кино",
     "jay chou": "2elBjNSdBE2Y3f0j1mjrql",
 }
+
+
+def song(track: CataloguedTrack) -> tuple[str, ...]:
+    """What all releases of a song have in common."""
+    return (*words_of(forms(track.title)[-1]), "", *words_of(track.artists[0].name or "" if track.artists else ""))
+
+
+def misses(found: Mapping[str, Found], tracks: Iterable[CataloguedTrack]) -> list[str]:
+    """The queries that were understood as something else than what was meant."""
+    songs = {track.track_id: song(track) for track in tracks}
+    wrong = []
+    for query in found:
+        meant, best = TRACKS.get(query) or ARTISTS[query], found[query].best
+        if best is None:
+            wrong.append(f"{query}: nothing")
+        elif query in TRACKS:
+            if best.kind != "track" or songs[best.track_ids[0]] != songs[meant]:
+                wrong.append(f"{query}: {best.kind} {best.label}")
+        elif best.kind != "artist" or meant not in (best.artist_id, best.label):
+            wrong.append(f"{query}: {best.kind} {best.label}")
+    return wrong

@@ -171,6 +171,24 @@ class Listen(Record, frozen=True, kw_only=True):
             raise ValueError(f"expected track_id for kind {self.kind!r}, got none")
 
 
+class SessionTrack(Record, frozen=True, kw_only=True):
+    """A track of a closed session and how it was heard: `heard` is the share of it, 0..1, `None` when unknown."""
+
+    track_id: TrackId
+    skipped: bool = False
+    heard: Unit | None = None
+
+
+class ListeningSession(Record, frozen=True, kw_only=True):
+    """What a person heard without a long pause. Topic: listening.sessions. Key: user_id. Tracks in their order."""
+
+    session_id: Id
+    user_id: UserId
+    started_at_ms: Milliseconds
+    ended_at_ms: Milliseconds
+    tracks: Annotated[tuple[SessionTrack, ...], Meta(max_length=1_000)]
+
+
 class Seed(Record, frozen=True, kw_only=True):
     """Where a recommendation starts from: exactly one of the four."""
 
@@ -191,7 +209,8 @@ class Seed(Record, frozen=True, kw_only=True):
 class Filters(Record, frozen=True, kw_only=True):
     """What an answer may hold. `None` everywhere means: no such limit.
 
-    `features` maps a feature's name to its inclusive `[low, high]`.
+    `features` maps a feature's name to its inclusive `[low, high]`. `compatible`: only tracks of about the tempo (half
+    and double time count) and the energy of what the list starts from.
     """
 
     genres_any: Annotated[tuple[Genre, ...], Meta(max_length=200)] | None = None
@@ -203,6 +222,7 @@ class Filters(Record, frozen=True, kw_only=True):
     exclude_track_ids: Annotated[tuple[TrackId, ...], Meta(max_length=10_000)] | None = None
     exclude_heard_days: Annotated[float, Meta(ge=0, le=36_500)] | None = None
     features: dict[str, tuple[float, float]] | None = None
+    compatible: bool | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a feature that does not exist or a range that is upside down."""
@@ -268,8 +288,30 @@ class Item(Record, frozen=True, kw_only=True):
     why: Why | None = None
 
 
+class Understood(Record, frozen=True, kw_only=True):
+    """What the free text of a seed was taken for.
+
+    `others`: what it may mean as well, the likeliest first. For words, the rest says what they ask of a track: one of
+    the genres, features within inclusive ranges, years; `ignored` are words that say nothing known.
+    """
+
+    query: str
+    kind: Literal["track", "artist", "words"]
+    label: str
+    track_id: str | None = None
+    artist_id: str | None = None
+    others: tuple[str, ...] = ()
+    genres: tuple[str, ...] = ()
+    features: dict[str, tuple[float, float]] = {}
+    years: tuple[int, int] | None = None
+    ignored: tuple[str, ...] = ()
+
+
 class RecommendationReply(Record, frozen=True, kw_only=True):
-    """The answer to one request. Topic: recommendation.replies. Key: request_id."""
+    """The answer to one request. Topic: recommendation.replies. Key: request_id.
+
+    `notes` says in words what an asker should know of the list, such as why it is short.
+    """
 
     request_id: str | None
     user_id: str | None
@@ -277,9 +319,35 @@ class RecommendationReply(Record, frozen=True, kw_only=True):
     error: ReplyError | None = None
     items: tuple[Item, ...] = ()
     degraded: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     models: dict[str, str | None] = {}
     watermark: dict[str, int] = {}
+    understood: tuple[Understood, ...] = ()
     took_ms: float = 0.0
+
+
+class ModelUpdate(Record, frozen=True, kw_only=True):
+    """Which version of a model serves. Topic: models.updates. Key: model.
+
+    Attributes:
+        version: serves.
+        previous: served before, and is kept so that it can serve again at once.
+        wanted: is being made ready to serve.
+        generation: grows with each command; what belongs to an earlier one is ignored.
+        fills: of the versions above, the generation in which their vectors were begun; 0 with the installation.
+        by: who chose: what the installation brings with it, until an operator promotes another.
+        refused: why the version that was wanted last does not serve.
+    """
+
+    model: Annotated[str, Meta(min_length=1, max_length=64)]
+    version: Annotated[str, Meta(min_length=1, max_length=128)]
+    previous: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    wanted: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    generation: Annotated[int, Meta(ge=0)] = 0
+    fills: dict[str, Annotated[int, Meta(ge=0)]] = {}
+    by: Literal["installation", "operator"] = "installation"
+    refused: Annotated[str, Meta(max_length=2000)] | None = None
+    updated_at_ms: Milliseconds = 0
 
 
 class ServedItem(Record, frozen=True, kw_only=True):

@@ -9,6 +9,8 @@ from topics.errors import UnknownTopic
 from topics.records import (
     Artist,
     Listen,
+    ListeningSession,
+    ModelUpdate,
     Playlist,
     RecommendationReply,
     RecommendationRequest,
@@ -56,8 +58,8 @@ REPLIES = TopicSpec("recommendation.replies", "request_id", 4, "delete", HOUR_MS
 SERVED = TopicSpec("recommendation.served", "user_id", 4, "delete", 90 * DAY_MS, Served)
 PLAYLISTS_WEEKLY = TopicSpec("playlists.weekly", "user_id", 4, "compact", None, WeeklyPlaylist)
 # Declared with the others so that an installation's topics do not change when their writers arrive.
-LISTENING_SESSIONS = TopicSpec("listening.sessions", "user_id", 4, "delete", 30 * DAY_MS, None)
-MODELS_UPDATES = TopicSpec("models.updates", "model", 1, "compact", None, None)
+MODELS_UPDATES = TopicSpec("models.updates", "model", 1, "compact", None, ModelUpdate)
+LISTENING_SESSIONS = TopicSpec("listening.sessions", "user_id", 4, "delete", 30 * DAY_MS, ListeningSession, True)
 PRIVACY_REQUESTS = TopicSpec("privacy.requests", "user_id", 4, "delete", 30 * DAY_MS, None, True)
 
 _LIVE = (

@@ -2,21 +2,32 @@
 
 from recall.channels.acoustic import Acoustic
 from recall.channels.artist_neighbours import ArtistNeighbours
+from recall.channels.described import Described
 from recall.channels.factors import Factors
 from recall.channels.fresh import Fresh
+from recall.channels.fresh_nearby import FreshNearby
 from recall.channels.genre_popular import GenrePopular
 from recall.channels.neighbours import Neighbours
-from recall.channels.protocol import Candidate, Channel
+from recall.channels.playlist import InPlaylists
+from recall.channels.protocol import Allowance, Candidate, Channel
+from recall.channels.rising import Rising
 from recall.channels.same_artist import SameArtist
+from recall.channels.similar_artists import SimilarArtists
 
 __all__ = [
     "Acoustic",
+    "Allowance",
     "ArtistNeighbours",
     "Candidate",
     "Channel",
+    "Described",
     "Factors",
     "Fresh",
+    "FreshNearby",
     "GenrePopular",
+    "InPlaylists",
     "Neighbours",
+    "Rising",
     "SameArtist",
+    "SimilarArtists",
 ]

@@ -44,6 +44,11 @@ class Fresh:
 
 
 def _news(track: CataloguedTrack, since_ms: int) -> str:
+    return "New release by" if is_release(track, since_ms) else "Just added, by"
+
+
+def is_release(track: CataloguedTrack, since_ms: int) -> bool:
+    """Whether the track also came out since then, rather than only into the catalogue."""
     released = first_day(track.release_date)
     since_day = int(datetime.fromtimestamp(since_ms / 1000, UTC).strftime("%Y%m%d"))
-    return "New release by" if released is not None and released >= since_day else "Just added, by"
+    return released is not None and released >= since_day

@@ -23,6 +23,16 @@ class Candidate(Struct, frozen=True, gc=False):
     reason: str
 
 
+class Allowance(Struct, frozen=True, gc=False):
+    """What a channel may take: at most so many candidates, within so long; `None` = as the request has it."""
+
+    limit: int | None = None
+    within_s: float | None = None
+
+
+UNBOUNDED = Allowance()
+
+
 class Channel(Protocol):
     """One way to find tracks; it does not hide heard tracks, mix, or know that there are others."""
 

@@ -11,7 +11,7 @@ from recall.query import RecallQuery
 from recall.tracks import CataloguedTrack
 
 # A list has few tracks of one artist, so few are looked at.
-SHARE_OF_ONE = 0.1
+SHARE_OF_ONE = 0.2
 
 
 class SameArtist:

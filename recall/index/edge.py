@@ -10,7 +10,7 @@ import asyncio
 import random
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -241,16 +241,32 @@ class EdgeIndex:
     async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, in no stated order."""
         found: list[CataloguedTrack] = []
+        if limit > 0:
+            async for page in self.pages(where, min(limit, _READ_AT_ONCE)):
+                found += page
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+    async def pages(
+        self, where: TrackFilter = NO_FILTER, size: int = _READ_AT_ONCE
+    ) -> AsyncIterator[list[CataloguedTrack]]:
+        """All tracks that match, so many at a time, in no stated order; one that is written meanwhile may be missed."""
         condition, after = edge_filter(where), None
-        while len(found) < limit:
-            page = min(limit - len(found), _READ_AT_ONCE)
-            request = ScrollRequest(offset=after, limit=page, filter=condition, with_payload=[DOC], with_vector=False)
+        while True:
+            request = ScrollRequest(offset=after, limit=size, filter=condition, with_payload=[DOC], with_vector=False)
             records, after = self._shard_call(self._shard.scroll, request)
-            found.extend(track_of(record.payload) for record in records)
+            yield [track_of(record.payload) for record in records]
             if after is None:
-                break
+                return
             await asyncio.sleep(0)
-        return found
+
+    async def page(self, after: str | None, limit: int) -> tuple[list[IndexedTrack], str | None]:
+        """Tracks with all their vectors, in an order of the engine's own, and where the next page begins, if any."""
+        request = ScrollRequest(offset=after, limit=limit, with_payload=[DOC], with_vector=True)
+        records, following = self._shard_call(self._shard.scroll, request)
+        tracks = [IndexedTrack(track_of(record.payload), _vectors(record.vector)) for record in records]
+        return tracks, None if following is None else str(following)
 
     async def count(self) -> int:
         """How many tracks are indexed."""
@@ -316,6 +332,11 @@ class EdgeIndex:
             raise
         except Exception as error:  # the engine raises nothing narrower
             raise IndexUnavailable(f"the index was not optimised: {error}") from error
+
+    async def drop(self) -> None:
+        """Close the index and delete it."""
+        await self.close()
+        await asyncio.to_thread(self._home.delete)
 
     async def close(self) -> None:
         """Flush, and let another process own the index."""

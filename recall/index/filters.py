@@ -1,16 +1,15 @@
 """A `TrackFilter` in the words of each engine.
 
-Both are built from one list of conditions, so that they cannot come to mean different things.
+Both are built from one list of conditions, so that they cannot come to mean different things; that of a server is in
+server_filters.py, whose library takes a second to load.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import qdrant_edge
-from qdrant_client import models
 
 from recall.index.points import point_id
 from recall.index.protocol import RANGED_FEATURES, FeatureRange, TrackFilter
@@ -52,8 +51,6 @@ def required(where: TrackFilter) -> list[Condition]:
         for field, keywords in (("genres", where.genres_any), ("artist_ids", where.artists_any))
         if keywords
     ]
-    if where.title_key is not None:
-        found.append(AnyOf("title_key", (where.title_key,)))
     if where.released_from is not None or where.released_to is not None:
         found.append(Between("released", where.released_from, where.released_to))
     found.extend(map(_feature_range, where.features))
@@ -82,12 +79,6 @@ def edge_filter(where: TrackFilter) -> qdrant_edge.Filter | None:
     return qdrant_edge.Filter(must=[*must], must_not=[*must_not]) if must or must_not else None
 
 
-def server_filter(where: TrackFilter) -> models.Filter | None:
-    """The filter for a Qdrant server; `None` when nothing is restricted. Raises as `edge_filter` does."""
-    must, must_not = list(_server(required(where))), list(_server(forbidden(where)))
-    return models.Filter(must=must or None, must_not=must_not or None) if must or must_not else None
-
-
 def _feature_range(wanted: FeatureRange) -> Between:
     if wanted.feature not in RANGED_FEATURES:
         raise ValueError(f"expected a feature of {', '.join(RANGED_FEATURES)}, got {wanted.feature!r}")
@@ -103,14 +94,3 @@ def _edge(condition: Condition) -> qdrant_edge.FieldCondition | qdrant_edge.HasI
             return qdrant_edge.FieldCondition(field, range=qdrant_edge.RangeFloat(gte=low, lte=high))
         case TheseTracks(track_ids):
             return qdrant_edge.HasIdCondition(set(map(point_id, track_ids)))
-
-
-def _server(conditions: list[Condition]) -> Iterator[models.Condition]:
-    for condition in conditions:
-        match condition:
-            case AnyOf(field, keywords):
-                yield models.FieldCondition(key=field, match=models.MatchAny(any=list(keywords)))
-            case Between(field, low, high):
-                yield models.FieldCondition(key=field, range=models.Range(gte=low, lte=high))
-            case TheseTracks(track_ids):
-                yield models.HasIdCondition(has_id=list(map(point_id, track_ids)))

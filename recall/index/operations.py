@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from qdrant_client import models
 
 from recall.index.points import Version, floats, payload_of, point_id
 from recall.index.schema import UPDATED_AT
-from recall.tracks import IndexedTrack
+from recall.tracks import IndexedTrack, Vector
 
 
 def upserts(versions: Iterable[Version]) -> list[models.UpdateOperation]:
@@ -44,6 +44,12 @@ def replacements(versions: Iterable[Version], own: Sequence[str]) -> Iterator[mo
         # Last, because it brings the stamp that the others are compared with.
         payload = models.SetPayload(payload=payload_of(one.track), filter=where)
         yield models.OverwritePayloadOperation(overwrite_payload=payload)
+
+
+def vectors_alone(name: str, vectors: Mapping[str, Vector]) -> models.UpdateOperation:
+    """Vectors of one name for tracks that are there, by track id."""
+    points = [models.PointVectors(id=point_id(one), vector={name: floats(vector)}) for one, vector in vectors.items()]
+    return models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=points))
 
 
 def _point(one: IndexedTrack) -> models.PointStruct:

@@ -18,6 +18,8 @@ from pathlib import Path
 from recall.errors import IndexUnavailable
 from recall.index.shards import load_shard
 
+# Answers come first; a machine that is always busy still gets it done.
+NICENESS = 19
 _PR_SET_PDEATHSIG = 1
 
 
@@ -57,18 +59,10 @@ def _die_with(parent: int) -> None:
             raise SystemExit("the worker has ended")
 
 
-def _step_back() -> None:
-    """Take only the processor time that nobody else wants: answers come first."""
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.nice(19)
-
-
 def main(arguments: list[str]) -> None:
     """What the child does."""
     _die_with(os.getppid())
-    _step_back()
+    os.nice(NICENESS)
     (shard,) = arguments
     optimise(Path(shard))
 

@@ -20,7 +20,6 @@ import numpy as np
 
 from recall.index.protocol import RANGED_FEATURES
 from recall.index.schema import ADDED_AT, DOC, POPULARITY, RELEASED, UPDATED_AT
-from recall.titles import title_key
 from recall.tracks import CataloguedTrack, IndexedTrack, Vector
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://throughbeat.dev/tracks").bytes
@@ -73,7 +72,6 @@ def payload_of(track: CataloguedTrack) -> dict[str, Any]:
     """What is stored of a track beside its vectors; what is unknown is absent, save popularity, which is then 0."""
     payload: dict[str, Any] = {
         DOC: _encoder.encode(track).decode(),
-        "title_key": title_key(track.title),
         POPULARITY: float(track.popularity or 0.0),
         UPDATED_AT: track.updated_at_ms,
         ADDED_AT: track.added_at_ms,

@@ -44,7 +44,6 @@ class TrackFilter:
     artists_any: tuple[str, ...] = ()
     artists_none: tuple[str, ...] = ()
     tracks_none: tuple[str, ...] = ()
-    title_key: str | None = None
     released_from: int | None = None
     released_to: int | None = None
     features: tuple[FeatureRange, ...] = ()
@@ -117,11 +116,20 @@ class TrackIndex(Protocol):
     async def matching(self, where: TrackFilter, limit: int) -> list[CataloguedTrack]:
         """At most `limit` tracks that match, in no stated order."""
 
+    async def page(self, after: str | None, limit: int) -> tuple[list[IndexedTrack], str | None]:
+        """Tracks with all their vectors, in an order of the engine's own, and where the next page begins, if any.
+
+        A track that is written between two pages may be on both, or on none.
+        """
+
     async def count(self) -> int:
         """How many tracks are indexed."""
 
     async def flush(self) -> None:
         """Force what was written to disk, so that a power loss keeps it."""
+
+    async def drop(self) -> None:
+        """Delete the collection with all that it holds; the index is not used after."""
 
     async def close(self) -> None:
         """Release the engine; the index is not used after."""

@@ -10,7 +10,7 @@ POPULARITY = "popularity"
 ADDED_AT = "added_at_ms"
 RELEASED = "released"
 
-KEYWORD_FIELDS = ("artist_ids", "genres", "title_key")
+KEYWORD_FIELDS = ("artist_ids", "genres")
 DECIMAL_FIELDS = (POPULARITY, *RANGED_FEATURES)
 # Only ranges and orders are asked of them, so they need no index for exact values.
 INTEGER_FIELDS = (RELEASED, ADDED_AT)

@@ -15,15 +15,13 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from recall.errors import IndexUnavailable
-from recall.index.filters import server_filter
-from recall.index.operations import replacements, upserts
+from recall.index.operations import replacements, upserts, vectors_alone
 from recall.index.points import (
     DRAWN_AT_ONCE,
     batched,
     check_named,
     check_vectors,
     drawn_point,
-    floats,
     latest_versions,
     point_id,
     point_text,
@@ -43,6 +41,7 @@ from recall.index.schema import (
     SEARCH_BREADTH,
     UPDATED_AT,
 )
+from recall.index.server_filters import server_filter
 from recall.index.ties import nearest_in_order
 from recall.tracks import ACOUSTIC, LEARNED, CataloguedTrack, IndexedTrack, Vector
 
@@ -186,9 +185,9 @@ class ServerIndex:
         written: set[str] = set()
         for chunk in batched(vectors, _WRITTEN_AT_ONCE):
             stored = await self._stored(chunk)
-            points = [models.PointVectors(id=point_id(one), vector={name: floats(vectors[one])}) for one in stored]
-            if points:
-                await _answer(self._client.update_vectors(self._collection, points, wait=True))
+            if stored:
+                learned = [vectors_alone(name, {one: vectors[one] for one in stored})]
+                await _answer(self._client.batch_update_points(self._collection, learned, wait=True))
             written |= stored
         return written
 
@@ -292,6 +291,19 @@ class ServerIndex:
             if after is None:
                 break
         return found
+
+    async def page(self, after: str | None, limit: int) -> tuple[list[IndexedTrack], str | None]:
+        """Tracks with all their vectors, in an order of the engine's own, and where the next page begins, if any."""
+        records, following = await _answer(
+            self._client.scroll(self._collection, limit=limit, offset=after, with_payload=[DOC], with_vectors=True)
+        )
+        tracks = [IndexedTrack(track_of(record.payload), _vectors(record.vector)) for record in records]
+        return tracks, None if following is None else str(following)
+
+    async def drop(self) -> None:
+        """Delete the collection, which another worker may have done already, and close the connections."""
+        await _answer(self._client.delete_collection(self._collection))
+        await self.close()
 
     async def count(self) -> int:
         """How many tracks are indexed."""

@@ -138,6 +138,10 @@ class ShardHome:
             if path != self.current():
                 shutil.rmtree(path)
 
+    def delete(self) -> None:
+        """Delete the directory, whatever it holds."""
+        shutil.rmtree(self._root)
+
     def release(self) -> None:
         """Let another process own the directory."""
         self._owner.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -22,7 +22,9 @@ SPELLINGS = 4
 RARE = 3
 # Words beyond say nothing more about which track is meant.
 ASKED_WORDS = 12
-# Of words that so many tracks hold, each is left out before it is asked alone.
+# Of the most telling words, so many are asked for alone when nothing else leads anywhere: what they find is near.
+ALONE = 3
+# A word that so many tracks hold is not asked for, unless it is all there is.
 COMMON = 20_000
 
 
@@ -52,21 +54,32 @@ class TextIndex:
         """
         return cls(TextStore.open(path))
 
-    async def put(self, tracks: Sequence[IndexedTrack]) -> None:
+    @property
+    def identity(self) -> str:
+        """A name that its file alone has, drawn when that was made."""
+        return self._store.identity()
+
+    async def put(self, tracks: Sequence[IndexedTrack], *, only_new: bool = False) -> None:
         """Make tracks findable before it returns; an older `updated_at_ms` never overwrites a newer one.
+
+        `only_new` leaves tracks that are there as they are.
 
         Raises:
             IndexUnavailable: it is not known which are; put them again.
         """
         rows = [(row_of(version.stored.track), version.forced) for version in latest_versions(tracks)]
-        genres = set(chain.from_iterable([one.track.genres for one in tracks])) - self._genres.keys()
         async with self._writing:
-            await asyncio.to_thread(self._store.put, rows)
-            if genres:
-                await asyncio.to_thread(self._store.put_genres, sorted(genres))
+            await asyncio.to_thread(self._store.put, rows, only_new=only_new)
         for token, count in Counter(" ".join([row.doc for row, _ in rows]).split()).items():
             self._learn(token, count)
-        self._learn_genres(genres)
+        await self.put_genres(chain.from_iterable([one.track.genres for one in tracks]))
+
+    async def put_genres(self, genres: Iterable[str]) -> None:
+        """These are genres of the catalogue; one of no track any more does no harm. Raises IndexUnavailable."""
+        if new := set(genres) - self._genres.keys():
+            async with self._writing:
+                await asyncio.to_thread(self._store.put_genres, new)
+            self._learn_genres(sorted(new))
 
     async def withdraw(self, track_ids: Sequence[str]) -> None:
         """Forget tracks; an unknown id is no error. Raises IndexUnavailable."""
@@ -93,8 +106,9 @@ class TextIndex:
         exact = self._genres_by_key.get("".join(words), [])
         if not exact:
             return ()
-        phrase = f" {' '.join(words)} "
-        wider = (name for name, spaced in self._genres.items() if name not in exact and phrase in spaced)
+        phrases = {f" {' '.join(words)} ", *(self._genres[name] for name in exact)}
+        others = ((name, spaced) for name, spaced in self._genres.items() if name not in exact)
+        wider = (name for name, spaced in others if any(phrase in spaced for phrase in phrases))
         return (*sorted(exact), *sorted(wider))
 
     def count(self) -> int:
@@ -121,22 +135,21 @@ class TextIndex:
     def _near_names(self, text: str) -> list[str]:
         return self._names.near(key_of(text), SPELLINGS)
 
-    def _questions(self, words: Sequence[str]) -> Iterable[list[list[str]]]:
-        """Groups of words to ask for, the strictest first: all, in likely spellings; then each one left out."""
-        spelled = [self._spellings(word) for word in words]
-        telling = [some for some in spelled if some and self._held(some) < COMMON] or spelled
-        known = [some for some in telling if some]
-        if len(known) == len(telling):
+    def _questions(self, words: Sequence[str]) -> Iterator[list[list[str]]]:
+        """Groups of words to ask for: all, in likely spellings, then in any; then without one; then one alone."""
+        likely = [some for word in words if (some := self._spellings(word))]
+        known = [some for some in likely if self._held(some) < COMMON] or likely
+        if len(likely) == len(words):
             yield known
-        respelled = [self._spellings(word, always=True) for word in words]
-        wide = [some for some in respelled if some and self._held(some) < COMMON]
-        if wide and wide != known:
+        wide = [some for word in words if (some := self._spellings(word, always=True)) and self._held(some) < COMMON]
+        wide.sort(key=self._held)
+        if wide != known:
             yield wide
-        if len(wide) > 1:
-            for left_out in sorted(wide, key=self._held, reverse=True):
+        if len(wide) > 2:
+            for left_out in reversed(wide):
                 yield [some for some in wide if some is not left_out]
-        elif wide:
-            yield wide
+        for alone in wide[:ALONE]:
+            yield [alone]
 
     def _spellings(self, word: str, *, always: bool = False) -> list[str]:
         count = self._words.counts.get(word, 0)

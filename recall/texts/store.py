@@ -6,11 +6,13 @@ a sign, the whole title (`=`) and each whole name (`@`).
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -27,11 +29,16 @@ TITLE, NAME = "=", "@"
 MATCHED_MAX = 4_000
 _BUSY_S = 10.0
 _APART = "\x1f"
+# SQLite's texts end at a NUL, which an id may hold.
+_NUL, _STANDS_FOR_NUL = "\0", "\ue000"
+_MARKS = re.compile(r"[\x00\x1f]")
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS tracks(
     id INTEGER PRIMARY KEY AUTOINCREMENT, track_id TEXT NOT NULL UNIQUE, title TEXT, names TEXT, artist_ids TEXT,
     popularity REAL, stamp INTEGER, doc TEXT);
+CREATE TABLE IF NOT EXISTS file(identity TEXT NOT NULL);
+INSERT INTO file SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM file);
 CREATE TABLE IF NOT EXISTS genres(name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
     doc, content='tracks', content_rowid='id', detail='none', columnsize=0, tokenize="ascii tokenchars '=@'");
@@ -60,7 +67,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
     stamp: int
     doc: str
 
-    def says_what(self, stored: tuple[object, ...]) -> bool:
+    def says_what(self, stored: tuple[Any, ...]) -> bool:
         """Whether what is stored (stamp and all that is shown) is the same."""
         return stored == (self.stamp, self.title, self.names, self.artist_ids, self.popularity)
 
@@ -71,10 +78,10 @@ def row_of(track: CataloguedTrack) -> Row:
     for artist in track.artists[:NAMES_MAX]:
         if artist.name:
             names.append(_clean(artist.name))
-            artist_ids.append(artist.artist_id or "")
+            artist_ids.append(artist.artist_id if artist.artist_id and not _MARKS.search(artist.artist_id) else "")
     title = _clean(track.title)
     return Row(
-        track.track_id,
+        track.track_id.replace(_NUL, _STANDS_FOR_NUL),
         title,
         _APART.join(names),
         _APART.join(artist_ids),
@@ -100,7 +107,7 @@ def _name_tokens(name: str) -> dict[str, None]:
 
 
 def _clean(text: str) -> str:
-    return text[:LONGEST_TEXT].replace(_APART, " ") if len(text) > LONGEST_TEXT or _APART in text else text
+    return _MARKS.sub(" ", text[:LONGEST_TEXT]) if len(text) > LONGEST_TEXT or _MARKS.search(text) else text
 
 
 class TextStore:
@@ -127,16 +134,21 @@ class TextStore:
             writer.executescript(f"{_TABLES} PRAGMA user_version = {VERSION};")
             return cls(_connect(path), writer)
 
-    def put(self, rows: Sequence[tuple[Row, bool]]) -> None:
+    def put(self, rows: Sequence[tuple[Row, bool]], *, only_new: bool = False) -> None:
         """Store rows, each over an equal or older stamp, or over any where it says so; in one transaction.
 
-        Nothing in here holds the interpreter for more than a moment, whatever the number of rows.
+        Nothing in here holds the interpreter for more than a moment, whatever the number of rows. `only_new` leaves
+        tracks that are there as they are.
         """
         with _answering(self._writer), self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             given = _ids(row.track_id for row, _ in rows)
             stored = {found[0]: found[1:] for found in self._writer.execute(_STORED.format(_GIVEN), (given,))}
-            changed = [row for row, forced in rows if _applies(row, forced, stored.get(row.track_id))]
+            new = [row for row, _ in rows if row.track_id not in stored]
+            newer = [
+                row for row, forced in rows if row.track_id in stored and _applies(row, forced, stored[row.track_id])
+            ]
+            changed = new if only_new else new + newer
             self._delete([row.track_id for row in changed if row.track_id in stored])
             (last,) = self._writer.execute("SELECT coalesce(max(id), 0) FROM tracks").fetchone()
             self._writer.execute(_INSERT, (msgspec.json.encode(changed).decode(),))
@@ -175,7 +187,13 @@ class TextStore:
         with _answering(self._reader):
             found = self._reader.execute(_FIND, (asked, MATCHED_MAX, limit)).fetchall()
         return [
-            Entry(track_id, title, _split(names), _split_like(names, artist_ids), popularity)
+            Entry(
+                track_id.replace(_STANDS_FOR_NUL, _NUL),
+                title,
+                _split(names),
+                _split_like(names, artist_ids),
+                popularity,
+            )
             for track_id, title, names, artist_ids, popularity in found
         ]
 
@@ -183,6 +201,12 @@ class TextStore:
         """Every token, and how many tracks hold it."""
         with _answering(self._reader):
             yield from self._reader.execute("SELECT term, doc FROM vocabulary")
+
+    def identity(self) -> str:
+        """A name that this file alone has, drawn when it was made."""
+        with _answering(self._reader):
+            (name,) = self._reader.execute("SELECT identity FROM file").fetchone()
+        return str(name)
 
     def genres(self) -> list[str]:
         """Every genre that a track has had."""
@@ -201,12 +225,8 @@ class TextStore:
         self._writer.close()
 
 
-def _applies(row: Row, forced: bool, stored: tuple[object, ...] | None) -> bool:
-    if stored is None:
-        return True
-    stamp = stored[0]
-    newer = forced or (isinstance(stamp, int) and row.stamp >= stamp)
-    return newer and not row.says_what(stored)
+def _applies(row: Row, forced: bool, stored: tuple[Any, ...]) -> bool:
+    return (forced or row.stamp >= stored[0]) and not row.says_what(stored)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -236,7 +256,7 @@ def _answering(what: object) -> Iterator[None]:
 
 
 def _ids(values: Iterable[str]) -> str:
-    return msgspec.json.encode(list(values)).decode()
+    return msgspec.json.encode([value.replace(_NUL, _STANDS_FOR_NUL) for value in values]).decode()
 
 
 def _split(joined: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Protocol, TypeVar
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recall.brought import brought_vectors
 from recall.index.protocol import TrackFilter, TrackIndex
 from recall.query import first_day
-from recall.tracks import ACOUSTIC, LEARNED, CataloguedTrack, IndexedTrack, Vector
+from recall.tracks import ACOUSTIC, COOCCURRENCE, LEARNED, CataloguedTrack, IndexedTrack, Vector
 from streams.delivery import Received, Refusal
 from topics.errors import RecordRefused
 from topics.records import Artist, Playlist, Track
@@ -25,8 +25,15 @@ REFRESHED_MAX = 100_000
 # More new tracks in one micro-batch are a catalogue being loaded, and no news.
 NEWS_MAX = 32
 NEWS_DAYS = 60
+# The learned vectors of those of some tracks that have one.
+Known = Callable[[Sequence[str]], Mapping[str, Vector]]
 # By the identity of the record that brought them: several records of one track may be in a batch.
 Brought = dict[int, Mapping[str, Vector]]
+
+
+def nothing(track_ids: Sequence[str]) -> Mapping[str, Vector]:
+    """Nobody learns here."""
+    return {}
 
 
 class Embedder(Protocol):
@@ -58,6 +65,19 @@ class CatalogueStore(Protocol):
         """Forget them."""
 
 
+class Texts(Protocol):
+    """Titles and names, as the index of tracks is written; every method may be repeated."""
+
+    async def put(self, tracks: Sequence[IndexedTrack]) -> None:
+        """Make tracks findable; an older stamp never overwrites a newer one."""
+
+    async def put_genres(self, genres: Iterable[str]) -> None:
+        """These are genres of the catalogue."""
+
+    async def withdraw(self, track_ids: Sequence[str]) -> None:
+        """Forget tracks."""
+
+
 class CatalogueEffects:
     """Applies catalogue records to the index and the store; applying a record again changes nothing."""
 
@@ -67,8 +87,24 @@ class CatalogueEffects:
         store: CatalogueStore,
         embedder: Embedder,
         declared: Mapping[str, int] = MappingProxyType({}),
+        texts: Texts | None = None,
+        known: Known = nothing,
+        elder: Callable[[], TrackIndex | None] = lambda: None,
     ) -> None:
-        """Writes to `index` and `store`; `declared` are the vectors that tracks may bring, with their lengths."""
+        """Write to an index and a store.
+
+        Args:
+            index: of the tracks.
+            store: of artists and playlists.
+            embedder: gives tracks their acoustic vectors.
+            declared: the vectors that tracks may bring, with their lengths.
+            texts: the index of titles that goes with `index`; `None` where there is none of our own.
+            known: what was learned of tracks before they came: playlists may be ahead of the catalogue.
+            elder: an index that has had tracks for longer, and knows when they became news; none is.
+        """
+        self._elder = elder
+        self._texts = texts
+        self._known = known
         self._declared = declared
         self._index = index
         self._store = store
@@ -84,6 +120,8 @@ class CatalogueEffects:
         async with self._writing:
             if withdrawn:
                 await self._index.withdraw(sorted(withdrawn))
+                if self._texts:
+                    await self._texts.withdraw(sorted(withdrawn))
             if wanted:
                 await self._put_tracks(wanted, brought)
         return refusals
@@ -119,7 +157,7 @@ class CatalogueEffects:
 
     async def _put_tracks(self, wanted: Sequence[Received[Track]], brought: Brought) -> None:
         records = [(one.record, one.timestamp_ms) for one in wanted if one.record is not None]
-        known = await self._index.fetch([record.track_id for record, _ in records])
+        known = await self._known_before([record.track_id for record, _ in records])
         artists = await self._artists_of(record for record, _ in records)
         is_load = len({record.track_id for record, _ in records} - known.keys()) > NEWS_MAX
         added = {track_id: old.track.added_at_ms for track_id, old in known.items()}
@@ -127,13 +165,21 @@ class CatalogueEffects:
             added.setdefault(record.track_id, news_at_ms(record, timestamp_ms, is_load=is_load))
         tracks = [catalogued(record, artists, added_at_ms=added[record.track_id]) for record, _ in records]
         indexed = self._with_vectors(tracks, [brought.get(id(record), {}) for record, _ in records])
-        await self._index.upsert(indexed)
+        await asyncio.gather(self._index.upsert(indexed), *([self._texts.put(indexed)] if self._texts else ()))
         # An artist whose record came meanwhile looked for tracks before these were there.
         after = await self._artists_of(record for record, _ in records)
         changed = {one.track.track_id for one in indexed if with_genres(one.track, after) is not one.track}
         # All records of a track again: of one alone, the index could not tell whether another had replaced it.
         again = [one for one in indexed if one.track.track_id in changed]
         await self._index.upsert([IndexedTrack(with_genres(one.track, after), one.vectors) for one in again])
+        await self._name_genres(after.values())
+
+    async def _known_before(self, track_ids: Sequence[str]) -> dict[str, IndexedTrack]:
+        """The tracks that are no news: they are here, or were elsewhere before."""
+        known = await self._index.fetch(track_ids)
+        elder = self._elder()
+        missing = [track_id for track_id in track_ids if track_id not in known] if elder is not None else []
+        return known | await elder.fetch(missing) if elder is not None and missing else known
 
     async def _refresh_genres(self, artist_ids: tuple[str, ...]) -> None:
         tracks = await self._index.matching(TrackFilter(artists_any=artist_ids), REFRESHED_MAX)
@@ -143,6 +189,11 @@ class CatalogueEffects:
         changed = {t.track_id: new for t in tracks if (new := with_genres(t, artists)).genres != t.genres}
         stored = await self._index.fetch(list(changed), with_vectors=True)
         await self._index.upsert([IndexedTrack(changed[key], own_vectors(one)) for key, one in stored.items()])
+        await self._name_genres(artists.values())
+
+    async def _name_genres(self, artists: Iterable[Artist]) -> None:
+        if self._texts:
+            await self._texts.put_genres(genre for artist in artists for genre in artist.genres or ())
 
     async def _artists_of(self, tracks: Iterable[Track]) -> Mapping[str, Artist]:
         ids = {artist.artist_id for track in tracks for artist in track.artists if artist.artist_id}
@@ -156,6 +207,10 @@ class CatalogueEffects:
         vectors = self._embedder.embed(known) if known else ()
         # By place and not by id: several records of one track may be among them.
         found = {id(track): {ACOUSTIC: vector} for track, vector in zip(known, vectors, strict=True)}
+        learned = self._known([track.track_id for track in tracks])
+        for track in tracks:
+            if track.track_id in learned:
+                found.setdefault(id(track), {})[COOCCURRENCE] = learned[track.track_id]
         return [
             IndexedTrack(track, {**more, **found.get(id(track), {})})
             for track, more in zip(tracks, brought, strict=True)

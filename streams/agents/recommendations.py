@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from recall.explain import explain
 from recall.merge import Merged
 from recall.person import Person
 from recall.pipeline import Answer, Recommender
+from recall.surfaces import DEFAULT_SURFACE
 from streams.delivery import DeadLetters
 from streams.errors import Overloaded, StoreUnavailable
 from streams.observing.metrics import count_reply, count_request, timed
@@ -38,12 +39,11 @@ from topics.specs import SERVED, full_name
 
 log = logging.getLogger(__name__)
 
-DEFAULT_SURFACE = "made_for_you"
 POLICY_VERSION = "rank-fusion-1"
 # What a served item's features are, in this order; a change is a new version.
-FEATURES_VERSION = "1"
-CHANNELS = ("acoustic", "same_artist", "fresh", "genre_popular")
-SESSION_TERMS = ("session_finished", "session_skipped")
+FEATURES_VERSION = "2"
+CHANNELS = ("acoustic", "same_artist", "fresh", "genre_popular", "similar_artists", "fresh_nearby", "rising")
+TERMS = ("session_finished", "session_skipped", "variety")
 # A request's own clock counts unless it is further off than requests are kept.
 CLOCK_LIMIT_MS = 3_600_000
 # Kept back of the deadline when waiting for events, so that there is time to answer without them.
@@ -85,6 +85,7 @@ class Settled:
     answer: Answer
     watermark: Mapping[int, int]
     late: bool
+    embeat_mlp: str
 
 
 # A reply, and what it shows in the terms of its ranking.
@@ -97,6 +98,7 @@ class RecommendationAgent:
 
     Attributes:
         models: name -> version of every model behind an answer.
+        pinned: for the length of a block, one version of the embedding answers, whatever is switched meanwhile.
         reply_topics: beginnings of the topics that a request may name for its reply.
         event_partitions: partitions of listening.events.
     """
@@ -107,6 +109,7 @@ class RecommendationAgent:
     producer: Producer
     dead_letters: DeadLetters
     models: Mapping[str, str | None]
+    pinned: Callable[[], AbstractContextManager[str]]
     prefix: str
     reply_topics: Sequence[str]
     deadline_ms: int
@@ -191,8 +194,9 @@ class RecommendationAgent:
             with timed("listener"):
                 person, watermark = await self.listeners.read_for_answer(request.user_id, self.event_partitions)
             now_ms = int(time.time() * 1000)
+            version = mine.enter_context(self.pinned())
             answer = await self.recommender.answer(request, person, now_ms=now_ms, deadline_s=asked.deadline_s)
-        return Settled(answer, watermark, late)
+        return Settled(answer, watermark, late, version)
 
     async def _have_counted(self, after: Mapping[str, int], deadline_s: float) -> bool:
         """Wait until the events up to `after` have counted; False when that takes too long."""
@@ -219,8 +223,10 @@ class RecommendationAgent:
                 for position, one in enumerate(settled.answer.items)
             ),
             degraded=degraded,
-            models=dict(self.models),
+            notes=settled.answer.notes,
+            models={**self.models, "embeat_mlp": settled.embeat_mlp},
             watermark={str(partition): offset for partition, offset in sorted(settled.watermark.items())},
+            understood=settled.answer.understood,
         )
 
     async def _refuse(self, message: Any, refused: RecordRefused) -> None:
@@ -287,14 +293,14 @@ def item(position: int, one: Merged, *, explained: bool) -> Item:
 
 
 def impression(position: int, one: Merged) -> ServedItem:
-    """What a reward model needs of one line: reciprocal ranks by channel, then the session's terms."""
+    """What a reward model needs of one line: reciprocal ranks by channel, then the other terms of its score."""
     ranks = [1 / (1 + one.ranks[name]) if name in one.ranks else 0.0 for name in CHANNELS]
     return ServedItem(
         track_id=one.track.track_id,
         position=position,
         explored=False,
         propensity=None,
-        features=(*ranks, *(one.contributions.get(name, 0.0) for name in SESSION_TERMS)),
+        features=(*ranks, *(one.contributions.get(name, 0.0) for name in TERMS)),
         feature_names_version=FEATURES_VERSION,
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -15,6 +16,7 @@ from streams.cli.train import ArtistsOption, BesideOption, PlaylistsOption, Trac
 if TYPE_CHECKING:
     from models.embeat_mlp import EmbeatMLP
     from streams.columns import Columns
+    from streams.continuation import Way
     from streams.labelled import Catalogue
 
 evaluate_app = typer.Typer(no_args_is_help=True, help="Hold models against what people did and put together.")
@@ -23,6 +25,43 @@ evaluate_app = typer.Typer(no_args_is_help=True, help="Hold models against what 
 @evaluate_app.callback()
 def evaluate() -> None:
     """Hold models against what people did and put together."""
+
+
+@evaluate_app.command()
+def drift(
+    playlists: PlaylistsOption = None,
+    share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Of the playlists, that arrive as a stream.")] = 0.2,
+    folds: Annotated[int, typer.Option(min=1, max=5, help="Of five, how many are held out in turn.")] = 5,
+    passes: Annotated[int | None, typer.Option(min=1, help="Of the full trainings; else as they usually are.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn, and of the intervals.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what a Track2Vec loses by growing with the stream instead of being trained on all at once.
+
+    NDCG@500 of continuing playlists that are held out: trained on the first playlists, then after the others arrived
+    one after the other, and trained on all at once; and on the tracks known first alone, before and after.
+
+    Example: throughbeat evaluate drift --playlists playlists.csv.gz --json
+    """
+    import msgspec
+
+    from models.track2vec import Config
+    from streams.cli.drift_table import print_drift
+    from streams.cli.train import bar_of
+    from streams.drift import measure_drift
+    from streams.playlists import read_playlists
+    from streams.training import fingerprint
+
+    path, changes = read_playlists(playlists)
+    lists = [tuple(dict.fromkeys(one.track_ids or ())) for one in changes]
+    config = Config(passes=passes) if passes else Config()
+    with bar_of("drift") as on_step:
+        measured = measure_drift(lists, config, share=share, folds=folds, seed=seed, on_step=on_step)
+    found = {"data": fingerprint(path), **measured}
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        print_drift(found)
 
 
 @evaluate_app.command()
@@ -72,6 +111,9 @@ def continuation(
     playlists: PlaylistsOption = None,
     artists: ArtistsOption = None,
     seed: SeedOption = 7,
+    kafka: Annotated[
+        bool, typer.Option("--through-kafka", help="Also ask the running pipeline: a stack of its own, for minutes.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how well playlists are continued, beside simpler ways, on playlists that were not learned from.
@@ -79,6 +121,7 @@ def continuation(
     In five folds, the first five tracks or the first half of each playlist of ten or more are given, and lists of 500
     are held against the rest: NDCG, R-precision, clicks until the first hit, recall of the first hundred. Candidates
     are the catalogue and the tracks of the playlists learned from. --beside adds the centroids of other embeddings.
+    --through-kafka publishes the playlists learned from to an installation of its own, and asks it with what is given.
 
     Example: throughbeat evaluate continuation --tracks tracks.csv.gz --playlists playlists.csv.gz --json
     """
@@ -97,7 +140,9 @@ def continuation(
         **{model.version: embedding(model, given.catalogue) for model in given.models},
         "raw features": raw_features(given.catalogue),
     }
-    _tell(given, partial(compare, given.catalogue, ways, seed=seed), seed, as_json, print_continuation)
+    with ExitStack() as opened:
+        live = opened.enter_context(_pipeline(tracks, artists)) if kafka else {}
+        _tell(given, partial(compare, given.catalogue, {**live, **ways}, seed=seed), seed, as_json, print_continuation)
 
 
 @evaluate_app.command("cold-start")
@@ -132,6 +177,20 @@ def cold_start(
         "raw features": raw_features(given.catalogue),
     }
     _tell(given, partial(compare, given.catalogue, ways, seed=seed), seed, as_json, print_cold_start)
+
+
+@contextmanager
+def _pipeline(tracks: Path | None, artists: Path | None) -> Iterator[dict[str, Way]]:
+    from streams.catalogue import sample_tracks
+    from streams.connections import connection_of
+    from streams.live import installation, through_kafka
+    from topics.client import Client
+
+    with (
+        installation(tracks or sample_tracks(), artists) as settings,
+        Client(connection_of(settings), settings.topic_prefix) as client,
+    ):
+        yield {"pipeline": through_kafka(settings, client)}
 
 
 class _Given(NamedTuple):

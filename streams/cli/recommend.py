@@ -14,7 +14,7 @@ from streams.cli.options import DataDirOption, JsonOption, KafkaOption, PrefixOp
 from streams.connections import connection_of
 from streams.errors import StreamError
 from topics.client import Client
-from topics.records import Filters, Item, RecommendationReply, RecommendationRequest, Seed, SurfaceName
+from topics.records import Filters, Item, RecommendationReply, RecommendationRequest, Seed, SurfaceName, Understood
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Beyond its deadline an answer is worthless; the rest is for the way there and back.
 ON_THE_WAY_S = 2.0
 WITHOUT_DEADLINE_S = 10.0
+# What the contract lets a request hold.
+SEEDS_MAX, LONGEST_SEED = 100, 500
 SEED_KINDS = {"track": "track_id", "artist": "artist_id", "playlist": "playlist_id"}
 
 
@@ -33,7 +35,10 @@ def recommend(
     user: Annotated[str | None, typer.Option(metavar="ID", help="Who it is for; else anonymous.")] = None,
     seed: Annotated[
         list[str] | None,
-        typer.Option(metavar="SEED", help="track:ID, artist:ID, playlist:ID, or words to search for; may be repeated."),
+        typer.Option(
+            metavar="SEED",
+            help="track:ID, artist:ID, playlist:ID, 'title - artist', or words: 'calm 80s synthpop'; repeatable.",
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, max=500, help="Tracks at most; 30 unless said.")] = None,
     surface: Annotated[
@@ -67,7 +72,7 @@ def recommend(
         user_id=user,
         limit=limit,
         surface=surface,
-        seeds=tuple(seed_of(text) for text in seed) if seed else None,
+        seeds=seeds_of(seed) if seed else None,
         breadth=breadth,
         exploration=exploration,
         filters=None if limits == Filters() else limits,
@@ -83,8 +88,21 @@ def recommend(
     _tell(reply, round_trip_ms, as_json)
 
 
+def seeds_of(texts: Sequence[str]) -> tuple[Seed, ...]:
+    """The seeds that texts name. Raises typer.BadParameter for more than a request may have."""
+    if len(texts) > SEEDS_MAX:
+        raise typer.BadParameter(f"expected at most {SEEDS_MAX} seeds, got {len(texts)}")
+    return tuple(map(seed_of, texts))
+
+
 def seed_of(text: str) -> Seed:
-    """`track:ID`, `artist:ID` and `playlist:ID` name one thing; anything else is searched for."""
+    """`track:ID`, `artist:ID` and `playlist:ID` name one thing; anything else is searched for.
+
+    Raises:
+        typer.BadParameter: it is empty, or longer than a seed may be.
+    """
+    if not text.strip() or len(text) > LONGEST_SEED:
+        raise typer.BadParameter(f"expected a seed of 1 to {LONGEST_SEED} characters, got {len(text.strip())}")
     kind, colon, record_id = text.partition(":")
     if colon and record_id and kind in SEED_KINDS:
         return Seed(**{SEED_KINDS[kind]: record_id})
@@ -103,9 +121,25 @@ def _tell(reply: RecommendationReply, round_trip_ms: float, as_json: bool) -> No
         out = console()
         if reply.items:
             out.print(table_of(reply.items))
+        for one in reply.understood:
+            out.print(meaning_of(one), style="green", highlight=False, markup=False)
         out.print(f"[bold]{len(reply.items)}[/] tracks, {timing_of(reply, round_trip_ms)}", highlight=False)
+        for note in reply.notes:
+            out.print(note, style="yellow", highlight=False)
         if reply.degraded:
             out.print(f"left out: {', '.join(reply.degraded)}; see `throughbeat doctor`", style="yellow")
+
+
+def meaning_of(one: Understood) -> str:
+    """What a free text was taken for, and what else it may mean."""
+    if one.kind == "words":
+        ranges = [f"{name} {low:g} to {high:g}" for name, (low, high) in one.features.items()]
+        years = [f"{one.years[0]} to {one.years[1]}"] if one.years else []
+        ignored = f"; not understood: {', '.join(one.ignored)}" if one.ignored else ""
+        return f"“{one.query}” as {', '.join([*one.genres, *ranges, *years]) or 'any sound'}{ignored}"
+    artist = " (artist)" if one.kind == "artist" else ""
+    others = f"; it may also mean {'; '.join(one.others)}" if one.others else ""
+    return f"“{one.query}” as {one.label}{artist}{others}"
 
 
 def timing_of(reply: RecommendationReply, round_trip_ms: float) -> str:

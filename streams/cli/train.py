@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ import typer
 from streams.cli.options import DataDirOption, JsonOption, KafkaOption, PrefixOption
 
 if TYPE_CHECKING:
+    from streams.drift import OnStep
     from streams.labelled import Catalogue
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a model from a catalogue.")
@@ -126,6 +129,51 @@ def collaborative(
         if as_json
         else "version {version}: {tracks:,} tracks and {lists:,} lists in {took_s} s".format(**told)
     )
+
+
+@train_app.command()
+def track2vec(
+    out: Annotated[Path, typer.Option(callback=_writable, metavar="PATH", help="The model, one file, .safetensors.")],
+    playlists: PlaylistsOption = None,
+    passes: Annotated[int | None, typer.Option(min=1, help="Over all playlists; else as many as settle it.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and file give the same vectors.")] = 7,
+) -> None:
+    """Train Track2Vec on playlists: tracks that people put together come to be near one another.
+
+    A worker goes on from there with what arrives, when THROUGHBEAT_TRACK2VEC_CHECKPOINT names the file. Stopped at any
+    moment, the same command goes on where it was, from PATH with the ending .progress.
+
+    Example: throughbeat train track2vec --playlists playlists.csv.gz --out mine.safetensors
+    """
+    from models.track2vec import Config
+    from models.track2vec_file import save
+    from models.track2vec_training import beginning, train
+    from streams.playlists import read_playlists
+    from streams.training import fingerprint
+
+    path, changes = read_playlists(playlists)
+    config = Config(passes=passes) if passes else Config()
+    model = beginning(changes, config, seed)
+    with bar_of("training") as on_step:
+        train(model, lambda done: on_step("training", done, config.passes), out.with_suffix(".progress"))
+    save(model, out, {"data": fingerprint(path), "lists": len(model.lists), "tracks": len(model.track_ids)})
+    typer.echo(f"{out}: {len(model.track_ids):,} tracks of {len(model.lists):,} playlists")
+
+
+@contextmanager
+def bar_of(task: str) -> Iterator[OnStep]:
+    """A progress bar on standard error; what it gives is told the task, and how many of how many steps are done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        shown = bar.add_task(task, total=None)
+
+        def on_step(name: str, done: int, total: int) -> None:
+            bar.update(shown, description=name, completed=done, total=total)
+
+        yield on_step
 
 
 def read_files(tracks: Path | None, playlists: Path | None, artists: Path | None) -> tuple[list[Path], Catalogue]:

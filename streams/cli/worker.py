@@ -16,8 +16,11 @@ from streams.cli.options import DataDirOption, KafkaOption, PrefixOption, expect
 def worker(
     roles: Annotated[
         str,
-        typer.Option(help="Comma-separated: catalogue (indexes), listening (counts), recommendations (answers)."),
-    ] = "catalogue,listening,recommendations",
+        typer.Option(
+            help="Comma-separated: catalogue (indexes), listening (counts), collaborative (learns), "
+            "recommendations (answers)."
+        ),
+    ] = "catalogue,listening,collaborative,recommendations",
     kafka: KafkaOption = None,
     prefix: PrefixOption = None,
     data_dir: DataDirOption = None,

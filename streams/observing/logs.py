@@ -75,12 +75,12 @@ _CLIENTS = ("aiokafka", "kafka")
 _AWAY = re.compile(
     r"Unable (to )?connect|Unable to update metadata|Connect call failed|Connection (at \S+ )?(closed|refused|reset)"
     r"|NodeNotReady|KafkaConnectionError|Connection(Refused|Reset)Error|NodeConnectionError|RequestTimedOut"
-    r"|DNS lookup failed|bootstrap",
+    r"|DNS lookup failed|bootstrap|No node available|socket disconnected|Error receiving network data",
     re.IGNORECASE,
 )
 _AFTERMATH = re.compile(
     r"marking (the )?coordinator dead|Heartbeat (failed|session expired|send request failed)|Coordinator Request failed"
-    r"|Timer \w+ is overlapping|socket disconnected|retrying|timed out|timeout",
+    r"|Timer \w+ is overlapping|retrying|timed out|timeout",
     re.IGNORECASE,
 )
 

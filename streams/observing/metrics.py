@@ -79,6 +79,12 @@ RECALL = Gauge(
     ["vector"],
     registry=REGISTRY,
 )
+TRACK2VEC = Gauge("throughbeat_track2vec", "Size and work of what is learned from lists.", ["what"], registry=REGISTRY)
+TRACK2VEC_DRIFT = Gauge(
+    "throughbeat_track2vec_drift",
+    "How far tracks have moved on average since the last full training: 1 less the cosine.",
+    registry=REGISTRY,
+)
 MODEL = Info("throughbeat_model", "Versions of the models behind the answers.", ["model"], registry=REGISTRY)
 WORKER = Info("throughbeat_worker", "What this worker is.", registry=REGISTRY)
 

@@ -44,6 +44,16 @@ class OffsetReader:
 
         return self._asked(ask)
 
+    def places(self, topics: Collection[str]) -> list[Place]:
+        """Every partition of the topics."""
+        return self._asked(
+            lambda admin: [
+                Place(found["name"], one["partition_index"])
+                for found in admin.describe_topics(list(topics))
+                for one in found["partitions"]
+            ]
+        )
+
     def is_settled(self, group: str) -> bool:
         """Whether the group has members and each has its share."""
         return self._asked(lambda admin: str(admin.describe_groups([group])[group]["group_state"]) == SETTLED)

@@ -56,6 +56,11 @@ def popularity_key(prefix: str, partition: int) -> str:
     return f"{prefix}popularity:{{p{partition}}}"
 
 
+def recent_plays_key(prefix: str, partition: int) -> str:
+    """The plays of the last days of one partition, by track."""
+    return f"{prefix}recent-plays:{{p{partition}}}"
+
+
 def applied_key(prefix: str, partition: int) -> str:
     """Up to which offset a partition has been counted."""
     return f"{prefix}applied:{{p{partition}}}"

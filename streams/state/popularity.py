@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from streams.settings import Settings
 from streams.state.connection import Command, RedisConnection
-from streams.state.keys import applied_key, key_prefix, popularity_key
+from streams.state.keys import applied_key, key_prefix, popularity_key, recent_plays_key
 from streams.state.scripts import script
 from streams.state.watermark import decode_watermark, watermark_commands
 from topics.specs import DAY_MS, LISTENING_EVENTS
@@ -23,6 +23,9 @@ from topics.specs import DAY_MS, LISTENING_EVENTS
 PAGE = 5_000
 # Beyond this many half-lives the ranking is all that matters, and a double might overflow.
 HALF_LIVES_MAX = 400
+# Tracks of which a partition tells what was played lately, and of how many it counts that.
+RECENT_READ = 200
+RECENT_KEPT = 10_000
 
 
 class Play(Struct, frozen=True, array_like=True, gc=False):
@@ -46,6 +49,14 @@ class PartitionPlays(Struct, frozen=True):
     plays: Sequence[Play]
 
 
+class Trend(Struct, frozen=True, gc=False):
+    """Decayed plays of one track, those of the last days and all."""
+
+    track_id: str
+    recent: float
+    plays: float
+
+
 class PopularityStore:
     """Decayed plays by track."""
 
@@ -54,6 +65,7 @@ class PopularityStore:
         self._prefix = key_prefix(settings.topic_prefix)
         self._partitions = settings.partitions or LISTENING_EVENTS.partitions
         self._half_life_ms = settings.popularity_half_life_days * DAY_MS
+        self._recent_half_life_ms = settings.rising_half_life_days * DAY_MS
         self._kept = settings.popularity_max
         self._encode = msgspec.msgpack.Encoder().encode
 
@@ -66,9 +78,10 @@ class PopularityStore:
         await self._redis.run([self._count(batch) for batch in batches])
 
     def _count(self, batch: PartitionPlays) -> Command:
-        keys = popularity_key(self._prefix, batch.partition), applied_key(self._prefix, batch.partition)
+        keys = [name(self._prefix, batch.partition) for name in (popularity_key, applied_key, recent_plays_key)]
         limits = repr(self._half_life_ms), self._kept, batch.through
-        return (b"EVALSHA", script("popularity").sha, 2, *keys, *limits, self._encode(batch.plays))
+        recent = repr(self._recent_half_life_ms), RECENT_KEPT
+        return (b"EVALSHA", script("popularity").sha, 3, *keys, *limits, self._encode(batch.plays), *recent)
 
     async def applied_through(self, partition: int, offset: int) -> None:
         """Let nobody wait for events up to `offset`: all before it have counted, and it never will.
@@ -101,6 +114,37 @@ class PopularityStore:
             for track_id, count in plays.items():
                 counts[track_id] = counts.get(track_id, 0.0) + count * decay
         return most_played(counts, limit)
+
+    async def trends(self, *, now_ms: int) -> list[Trend]:
+        """What the tracks played most of late count now, of late and in all, in the order of their ids.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        partitions = range(self._partitions)
+        top = [(b"ZRANGE", recent_plays_key(self._prefix, one), 0, RECENT_READ - 1, b"REV") for one in partitions]
+        tracks = sorted({track for found in await self._redis.run(top) for track in found})
+        if not tracks:
+            return []
+        fields = (b"landmark", b"half_life", b"recent_landmark", b"recent_half_life")
+        replies = await self._redis.run(
+            [
+                command
+                for one in partitions
+                for command in (
+                    (b"HMGET", applied_key(self._prefix, one), *fields),
+                    (b"ZMSCORE", popularity_key(self._prefix, one), *tracks),
+                    (b"ZMSCORE", recent_plays_key(self._prefix, one), *tracks),
+                )
+            ]
+        )
+        plays, recent = [0.0] * len(tracks), [0.0] * len(tracks)
+        for marks, counts, lately in zip(replies[::3], replies[1::3], replies[2::3], strict=True):
+            for sums, found, at in ((plays, counts, marks[:2]), (recent, lately, marks[2:])):
+                worth = _decay(float(at[0]), float(at[1]), now_ms) if at[0] is not None else 0.0
+                for row, count in enumerate(found):
+                    sums[row] += worth * float(count or 0)
+        return [Trend(track.decode(), *both) for track, *both in zip(tracks, recent, plays, strict=True)]
 
     async def _partition(self, partition: int, limit: int, now_ms: int) -> tuple[Mapping[bytes, float], float]:
         """Track -> count at the landmark, and what such a count is worth now."""

@@ -18,19 +18,23 @@ from recall.errors import IndexUnavailable
 from recall.index.edge import EdgeIndex
 from recall.index.protocol import NO_FILTER, FeatureRange, TrackFilter, TrackIndex
 from recall.index.server import ServerIndex
+from recall.index.switched import SwitchedIndex
 from recall.tracks import ACOUSTIC, COOCCURRENCE, CataloguedTrack, IndexedTrack, Vector
 from tests.brute_index import BruteIndex
 from topics.records import ArtistRef, Features
 
 DIMENSIONS = {ACOUSTIC: 64, COOCCURRENCE: 64, "audio": 3}
 SERVER_URL = os.environ.get("THROUGHBEAT_TEST_QDRANT_URL", "")
-KINDS = ["edge", "local", *(["server"] if SERVER_URL else [])]
+KINDS = ["edge", "switched", "local", *(["server"] if SERVER_URL else [])]
 
 
 @pytest.fixture(params=KINDS)
 async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TrackIndex]:
-    if request.param == "edge":
+    if request.param in ("edge", "switched"):
         made: TrackIndex = EdgeIndex.open(tmp_path / "index", dimensions=DIMENSIONS)
+        if request.param == "switched":
+            made = SwitchedIndex("serving", made)
+            made.add("beside", EdgeIndex.open(tmp_path / "beside", dimensions=DIMENSIONS))
         yield made
         await made.close()
         return
@@ -127,7 +131,6 @@ FILTERS: dict[str, TrackFilter] = {
     "artists": TrackFilter(artists_any=("a3", "a4", "nobody")),
     "artists_none": TrackFilter(artists_none=("a3", "a4")),
     "tracks_none": TrackFilter(tracks_none=("t001", "t002", "nobody")),
-    "title": TrackFilter(title_key="song 7"),
     "from": TrackFilter(released_from=20030501),
     "to": TrackFilter(released_to=20030501),
     "between": TrackFilter(released_from=20030502, released_to=20031231),
@@ -259,6 +262,20 @@ async def test_exact_search_and_a_drawn_vector_come_from_what_is_stored(index: T
     query = unit(np.random.default_rng(2))
     exact = await index.nearest(query, 60, exact=True)
     assert ids(exact) == ids(await BruteIndex(tracks).nearest(query, 60))
+
+
+async def test_pages_hold_every_track_once_with_all_its_vectors(index: TrackIndex) -> None:
+    assert await index.page(None, 10) == ([], None)
+    tracks = some_tracks(35)
+    await index.upsert([with_more(one, cooccurrence=along(n)) for n, one in enumerate(tracks)])
+    found, after = await index.page(None, 10)
+    while after is not None:
+        more, after = await index.page(after, 10)
+        assert 0 < len(more) <= 10
+        found += more
+    expected = await index.fetch([one.track.track_id for one in tracks], with_vectors=True)
+    assert len(found) == 35
+    assert plain({one.track.track_id: one for one in found}) == plain(expected)
 
 
 def audio(x: float, y: float, z: float) -> Vector:

@@ -105,7 +105,7 @@ class Content:
         if what < 0.12:
             return self._maybe_poisoned(self._artist(self._artist_id(), stamp=self._stamp()), mix)
         if what < 0.20:
-            return self._playlist(f"p{self._rng.randrange(PLAYLISTS)}", stamp=self._stamp())
+            return self.playlist(mix)
         if what < 0.23:
             return Draft(*self._rng.choice([(CATALOG_ARTISTS, b"a1"), (CATALOG_PLAYLISTS, b"p1")]), None)
         if mix.grows and what < 0.33:
@@ -114,6 +114,10 @@ class Content:
             self.tracks.append(f"t{len(self.tracks)}")
             return self._track(self.tracks[-1], stamp=self._stamp())
         return self._maybe_poisoned(self._track(self._track_id(), stamp=self._stamp()), mix)
+
+    def playlist(self, mix: Mix) -> Draft:
+        """One change of a playlist."""
+        return self._maybe_poisoned(self._playlist(f"p{self._rng.randrange(PLAYLISTS)}", stamp=self._stamp()), mix)
 
     def request(self, after: dict[str, int] | None) -> RecommendationRequest:
         """One request: from taste or from seeds, some of which are not in the catalogue."""

@@ -45,7 +45,8 @@ class WithQdrant(Installation):
         """On what it kept."""
         kept = self.data_dir / "qdrant"
         command = [sys.executable, "-m", "tests.integration.qdrant_stand_in", str(self._port), str(kept)]
-        self.server = subprocess.Popen(command, cwd=ROOT)
+        with self.data_dir.with_name("qdrant.log").open("ab") as log:
+            self.server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         until(lambda: accepts_connections(self._port), 30, "the stand-in of a Qdrant server")
 
     def stop(self) -> None:
@@ -60,9 +61,9 @@ class WithQdrant(Installation):
 
 # Roles of each worker, by the number of workers: one owns the index.
 SPLITS: Mapping[int, Sequence[str]] = {
-    1: ("catalogue,listening,recommendations",),
-    2: ("catalogue,recommendations", "listening"),
-    4: ("catalogue,recommendations", "listening", "listening", "listening"),
+    1: ("catalogue,listening,cooccurrence,recommendations",),
+    2: ("catalogue,cooccurrence,recommendations", "listening"),
+    4: ("catalogue,cooccurrence,recommendations", "listening", "listening", "listening"),
 }
 
 
@@ -100,9 +101,9 @@ class Split(Installation):
         return psutil.Process(self._workers[0].pid) if part == "index" else super().process(part)
 
     @property
-    def index_directory(self) -> Path:
+    def index_home(self) -> Path:
         """The first worker's."""
-        return self._home(0) / "index"
+        return self._home(0)
 
     def leave_and_come_back(self, rng: random.Random) -> None:
         """One of those that listen ends, in order or by SIGKILL, and is started anew."""

@@ -149,7 +149,6 @@ def payload(record: Mapping[str, Any], genres: Sequence[str]) -> dict[str, Any]:
     artist_ids = [artist["artist_id"] for artist in record["artists"] if artist["artist_id"]]
     year, _, month = record["album"]["release_date"].partition("-")
     found = {
-        "title_key": record["title"].lower(),
         "popularity": float(record["popularity"] or 0),
         "updated_at_ms": record["updated_at_ms"] or 0,
         "released": int(year) * 10_000 + int(month or 1) * 100 + 1,

@@ -101,6 +101,7 @@ class Batch:
     events: int = 0
     changes: int = 0
     requests: int = 0
+    playlists: int = 0
 
 
 BATCHES = {
@@ -108,6 +109,7 @@ BATCHES = {
         "index", [("HMGET", "artists"), ("EVALSHA", "artists"), ("EVALSHA", "playlists")], changes=BURST_CHANGES
     ),
     "listening": Batch("listening", [("EVALSHA", "person:{"), ("EVALSHA", "popularity:{")], events=BURST_EVENTS),
+    "cooccurrence": Batch("index", [("EVALSHA", "playlists")], playlists=BURST_CHANGES),
     "recommendations": Batch("index", [("HGETALL", "person:{"), ("LRANGE", "person:{")], requests=BURST_REQUESTS),
 }
 
@@ -120,7 +122,7 @@ def kill_in_a_batch(role: str) -> Strike:
         process = scene.here.process(batch.part)
         wanted = scene.rng.choice(batch.commands)
         with scene.here.redis() as server, server.monitor() as monitor:
-            scene.load.burst(batch.events, batch.changes, batch.requests)
+            scene.load.burst(batch.events, batch.changes, batch.requests, batch.playlists)
             _wait_for(monitor, wanted, scene.rng.randrange(1, 12))
         if scene.rng.random() < 0.5:
             time.sleep(scene.rng.uniform(0, 0.02))
@@ -224,9 +226,14 @@ def kill_while_optimising(moment: str) -> Strike:
     def strike(scene: Scene) -> float:
         process = scene.here.process("index")
         (home,) = scene.here.index_directory.glob("tracks-*")
+        # The graph is built once many tracks have changed and no more do; some more change while it is.
+        scene.load.catalogue_rests = True
+        scene.load.burst(0, BURST_CHANGES)
         before = {path.name for path in home.glob("shard-*")}
         until(lambda: {path.name for path in home.glob("shard-*")} - before, 90, "a copy of the index", every_s=0.001)
+        scene.load.catalogue_rests = False
         if moment != "copy":
+            scene.load.burst(0, BURST_CHANGES // 5)
             until(lambda: _optimiser(process), 30, "a process that builds the graph", every_s=0.002)
         if moment == "build":
             time.sleep(scene.rng.uniform(0, 1.5))

@@ -21,13 +21,14 @@ from redis.retry import Retry
 
 from streams.embedded.ports import free_port
 from tests.faults.found import IndexedPoint, read_index
+from tests.faults.learned import Learned, read_learned
 from topics.connection import Connection
 
 # How a part is told by its command line.
 PARTS = {
     "kafka": "kafka.Kafka",
     "redis": "valkey-server",
-    "index": "--roles catalogue,recommendations",
+    "index": "--roles catalogue,",
     "listening": "--roles listening",
 }
 
@@ -103,20 +104,36 @@ class Installation:
         return psutil.Process(self._up.pid).children(recursive=True) if self._up is not None else []
 
     @property
+    def index_home(self) -> Path:
+        """The data directory of the worker that owns the index."""
+        return self.data_dir
+
+    @property
     def index_directory(self) -> Path:
         """Where Qdrant Edge keeps the tracks."""
-        return self.data_dir / "index"
+        return self.index_home / "index"
 
     def index(self) -> dict[str, IndexedPoint]:
-        """What the index holds now: its files as a SIGKILL at this moment would leave them, opened elsewhere."""
+        """What the index holds now."""
+        with self._copied(self.index_directory) as copy:
+            return read_index(copy)
+
+    def learned(self) -> Learned:
+        """What the learner of playlists has counted."""
+        with self._copied(self.index_home / "cooccurrence") as copy:
+            return read_learned(copy)
+
+    @contextmanager
+    def _copied(self, directory: Path) -> Iterator[Path]:
+        """Files of the index's owner as a SIGKILL at this moment would leave them."""
         with tempfile.TemporaryDirectory(dir=self.data_dir.parent) as copy:
             owner = self.process("index")
             owner.suspend()
             try:
-                shutil.copytree(self.index_directory, copy, dirs_exist_ok=True)
+                shutil.copytree(directory, copy, dirs_exist_ok=True)
             finally:
                 owner.resume()
-            return read_index(Path(copy))
+            yield Path(copy)
 
     @contextmanager
     def second_listening_worker(self) -> Iterator[subprocess.Popen[bytes]]:

@@ -53,12 +53,14 @@ class Load:
 
     Attributes:
         mix: what is sent from now on.
+        catalogue_rests: whether no changes are sent but those of a burst.
         acknowledged: in no order.
         asked: by request id.
     """
 
     def __init__(self, kafka: Connection, seed: int, mix: Mix, label: str = "") -> None:
         self.mix = mix
+        self.catalogue_rests = False
         self.acknowledged: list[Acknowledged] = []
         self.refused = 0
         self.asked: dict[str, Asked] = {}
@@ -70,7 +72,11 @@ class Load:
         self._locks = {name: threading.Lock() for name in self._contents}
         self._watermark: dict[str, int] = {}
         self._ended = threading.Event()
-        flows = ((EVENTS_PER_S, self._event), (CHANGES_PER_S, self._change), (REQUESTS_PER_S, self._request))
+        flows = (
+            (EVENTS_PER_S, self._event),
+            (CHANGES_PER_S, self._change_unless_at_rest),
+            (REQUESTS_PER_S, self._request),
+        )
         self._threads = [threading.Thread(target=self._keep, args=flow, daemon=True) for flow in flows]
 
     def fill(self) -> None:
@@ -96,9 +102,10 @@ class Load:
             time.sleep(0.05)
         self._client.close()
 
-    def burst(self, events: int = 0, changes: int = 0, requests: int = 0) -> None:
+    def burst(self, events: int = 0, changes: int = 0, requests: int = 0, playlists: int = 0) -> None:
         """So many more at once, so that the workers apply large batches."""
-        for count, step in ((events, self._event), (changes, self._change), (requests, self._request)):
+        changing = ((changes, self._change), (playlists, self._playlist))
+        for count, step in ((events, self._event), *changing, (requests, self._request)):
             for _ in range(count):
                 step()
 
@@ -112,9 +119,17 @@ class Load:
         with self._locks["event"]:
             self._post(self._contents["event"].event(self.mix))
 
+    def _change_unless_at_rest(self) -> None:
+        if not self.catalogue_rests:
+            self._change()
+
     def _change(self) -> None:
         with self._locks["change"]:
             self._post(self._contents["change"].change(self.mix))
+
+    def _playlist(self) -> None:
+        with self._locks["change"]:
+            self._post(self._contents["change"].playlist(self.mix))
 
     def _request(self) -> None:
         with self._locks["request"]:

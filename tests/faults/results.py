@@ -72,13 +72,14 @@ INTRODUCTION = f"""\
 While one fault strikes a real `throughbeat up`, a driver publishes numbered listening events, changes of the catalogue
 and requests at a steady rate, with duplicates, poison and wrong clocks among them. Afterwards an oracle that shares no
 code with the product replays the topics from their beginning, and every value of persons and popularity in Redis, every
-artist and playlist, every point of the index with its payload and its vector, every dead letter and every answer is
-compared with what it must be. Asked of every run: 0 lost, 0 twice, progress within {PROGRESS_WITHIN_S:g} s of the end
-of the fault, no wrong answer."""
+artist and playlist, every point of the index with its payload and its vector, every count of the learner of playlists,
+every dead letter and every answer is compared with what it must be. Asked of every run: 0 lost, 0 twice, progress
+within {PROGRESS_WITHIN_S:g} s of the end of the fault, no wrong answer."""
 
 NOTES = """\
-Up to eight runs follow each other on one installation, which is compared with all that it was ever told after each. A
-run that breaks a promise is the last on its installation.
+Up to four runs follow each other on one installation, which is compared with all that it was ever told after each. A
+run that breaks a promise is the last on its installation. Who died within the last three minutes is started after a
+pause that doubles each time, from half a second to ten; these pauses are in the times.
 
 Each row is the worst over the seeds: counts are those of the run that lost or counted twice the most (of equals, the
 one that was behind longest), times and latencies the greatest of any run.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from tests.faults import account, answers
+from tests.faults import account, answers, learned
 from tests.faults.expected import replay
 from tests.faults.faults import Fault, Scene, Setting, file_system
 from tests.faults.found import read_state
@@ -178,6 +178,7 @@ class Sitting:
         differences = [
             *account.listening(expected, state),
             *account.catalogue(expected, state, self._here.index(), self._weights),
+            *learned.differences(learned.must_be_learned(log["catalog.playlists"]), self._here.learned()),
             *letters.differences,
             *account.kept(log, [(one.at, one.draft.value) for one in course.load.acknowledged]),
             *(account.Difference("request", name, "an answer", None, lost=1) for name in judged.unanswered),

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from models.embeat_mlp import load_checkpoint
-from tests.faults import account, answers
+from models.track2vec import PLAYLIST, Change
+from models.track2vec_state import LearnedState
+from tests.faults import account, answers, learned
 from tests.faults.account import Difference, lost_and_twice
 from tests.faults.broken import DEFECTS, broken_copy
 from tests.faults.content import Content, Mix
@@ -263,3 +265,34 @@ def test_what_is_called_poison_is_refused_and_all_else_is_not() -> None:
 @pytest.mark.parametrize("name", DEFECTS)
 def test_every_defect_still_finds_its_place(name: str, tmp_path: Path) -> None:
     assert broken_copy(name, tmp_path) == tmp_path
+
+
+def playlist(offset: int, key: str, tracks: Sequence[str] | None, stamp: int | None = None) -> Any:
+    value = None if tracks is None else {"playlist_id": key, "track_ids": tracks, "updated_at_ms": stamp}
+    return record("catalog.playlists", offset, key, value)
+
+
+def test_learner_that_counts_each_playlist_once_has_no_differences(tmp_path: Path) -> None:
+    topic = [
+        playlist(0, "p", ["a", "b"], 5),
+        playlist(1, "q", ["b", "c"]),
+        playlist(2, "p", ["a", "d"], 9),
+        playlist(3, "p", ["x"], 7),
+        playlist(4, "r", ["b"]),
+        playlist(5, "r", None),
+    ]
+    must = learned.must_be_learned(topic)
+    assert must.counts == {"a": 1, "b": 1, "c": 1, "d": 1}
+
+    def learn(name: str, records: Sequence[Any]) -> learned.Learned:
+        state = LearnedState.open(tmp_path / name / "grown", None, "grown", 7)
+        for one in records:
+            told = {"track_ids": None, "updated_at_ms": None} if one.value is None else json.loads(one.value)
+            key, stamp = PLAYLIST + one.key.decode(), told["updated_at_ms"] or 0
+            state.absorb([Change(one.topic, 0, one.offset, key, told["track_ids"], stamp)])
+        state.close()
+        return learned.read_learned(tmp_path / name)
+
+    assert list(learned.differences(must, learn("all", [*topic, topic[1]]))) == []
+    found = list(learned.differences(must, learn("less", [topic[0], *topic[2:]])))
+    assert lost_and_twice(found) == (3, 0)

@@ -65,12 +65,14 @@ class Watch:
 
 
 def committed(admin: Any) -> dict[tuple[str, int], int]:
-    """(topic, partition) -> offset of the next record, over the installation's groups."""
+    """(topic, partition) -> offset of the next record, of the installation's group that is furthest behind."""
     groups = [group["group_id"] for group in admin.list_groups() if group["group_id"].startswith("throughbeat.")]
     found: dict[tuple[str, int], int] = {}
     for group in groups:
         offsets = admin.list_group_offsets(group)[group]
-        found |= {(place.topic, place.partition): one.offset for place, one in offsets.items()}
+        for place, one in offsets.items():
+            key = place.topic, place.partition
+            found[key] = min(found.get(key, one.offset), one.offset)
     return found
 
 

@@ -25,7 +25,7 @@ from topics.client import Client, Published
 from topics.records import ArtistRef, Features, Listen, RecommendationReply, RecommendationRequest, Track
 from topics.specs import LISTENING_EVENTS, TopicSpec, dead_letters_of, full_name
 
-ALL_ROLES = "catalogue,listening,recommendations"
+ALL_ROLES = "catalogue,listening,cooccurrence,recommendations"
 NOW_MS = 1_790_000_000_000
 
 
@@ -64,6 +64,7 @@ class Installation:
 
     def _open(self, settings: Settings) -> None:
         self.settings = settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
         create_topics(connection_of(settings), settings.topic_prefix, 0, 1)
         self.client = Client(connection_of(settings), settings.topic_prefix)
         self.watermark: dict[str, int] = {}

@@ -77,7 +77,7 @@ def test_two_workers_of_each_role_share_the_work_and_answer_alike(here: Installa
             assert reply.status == "ok", reply.degraded
             assert found == {one.track_id for one in sent} - heard - {"t0"}
         assert counted(here) == [PLAYS] * PEOPLE
-        assert shares(here) == {"listening": 2, "recommendations": 2, "catalogue": 2}
+        assert shares(here) == {"listening": 2, "recommendations": 2, "catalogue": 2, "texts": 1}
 
 
 def shares(here: Installation) -> dict[str, int]:

@@ -146,7 +146,7 @@ def test_older_record_never_replaces_a_newer_one(here: Installation) -> None:
 def test_track_without_features_is_found_by_other_channels(here: Installation) -> None:
     here.client.publish(CATALOG_TRACKS, track("mute", "artist33", features=None, popularity=100.0))
     here.settled(CATALOG_TRACKS)
-    found = next(i for i in here.ask(seeds=(Seed(track_id="t33-0"),), limit=10).items if i.track_id == "mute")
+    found = next(i for i in here.ask(seeds=(Seed(track_id="t33-0"),), limit=30).items if i.track_id == "mute")
     assert "acoustic" not in found.channels
 
 

@@ -34,7 +34,7 @@ from topics.records import Listen, RecommendationRequest
 from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, REQUESTS, TopicSpec, dead_letters_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-USERS = ("catalogue", "listening", "recommendations", "owner", "player", "asker", "operator", "nobody")
+USERS = ("catalogue", "listening", "cooccurrence", "recommendations", "owner", "player", "asker", "operator", "nobody")
 # Kafka's commands are no part of its server; the test needs two of them.
 TOOLS = Jar(
     "62f3c5dd7aa3442d4c5bc6a95f86e2502178ea09de8e27f74d9563bf955e253c",
@@ -99,7 +99,8 @@ def kafka(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with running(broker.child()):
         # One start of the JVM each: the page's commands, several at once.
         lines = [f"{line} &" for line in block("acls").splitlines()]
-        run(commands, "\n".join([*lines[:7], "wait", *lines[7:], "wait"]), broker.embedded.bootstrap, directory)
+        together = [*lines[:7], "wait", *lines[7:], "wait"]
+        run(commands, "\n".join(together), broker.embedded.bootstrap, directory)
         create_topics(connection_of(as_user(broker, "operator")))
         yield broker
 
@@ -132,6 +133,7 @@ MAY_WRITE = {
 MAY_READ = {
     ("listening", LISTENING_EVENTS),
     ("recommendations", REQUESTS),
+    ("recommendations", CATALOG_TRACKS),
     ("catalogue", CATALOG_TRACKS),
     ("operator", LISTENING_EVENTS),
     ("operator", REQUESTS),
@@ -175,7 +177,7 @@ def test_workers_with_the_rights_of_their_role_do_its_work(
 
     with qdrant_stand_in() as qdrant_url, ExitStack() as workers:
         parts: dict[str, Any] = {"redis_url": stack.redis_url, "qdrant_url": qdrant_url, "data_dir": tmp_path}
-        for role in ("catalogue", "listening", "recommendations"):
+        for role in ("catalogue", "listening", "cooccurrence", "recommendations"):
             here = Installation.__new__(Installation)
             here.settings = as_user(kafka, role, **parts)
             workers.enter_context(here.worker(role))

@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from streams.state.connection import RedisConnection
-from streams.state.popularity import PartitionPlays, Play, PopularityStore
+from streams.state.keys import applied_key, key_prefix, recent_plays_key
+from streams.state.popularity import PartitionPlays, Play, PopularityStore, Trend
 from tests.integration.state_server import CLUSTERED, Server, running_server
 
 DAY_MS = 86_400_000
@@ -116,3 +117,29 @@ async def test_more_tracks_than_one_reply_holds_are_all_found(server: Server, re
     await store.count([plays(*((0, 1.0 + n, f"{n}") for n in range(12_001)))])
     found = await store.popular(11_000, now_ms=NOW_MS)
     assert found == [(f"{n}", 1.0 + n) for n in range(12_000, 1_000, -1)]
+
+
+async def test_plays_of_late_fade_sooner_than_all_and_are_summed_over_partitions(
+    server: Server, redis: RedisConnection
+) -> None:
+    settings = server.settings(popularity_half_life_days=20.0, rising_half_life_days=10.0, partitions=2)
+    store = PopularityStore(redis, settings)
+    assert await store.trends(now_ms=NOW_MS) == []
+    first = plays((20, 4.0, "old"), (0, 1.0, "new"))
+    for batch in (first, first, plays((10, 2.0, "new"), (0, 1.0, "old"), partition=1)):
+        await store.count([batch])
+    # Of 4 plays 20 days ago a quarter is left of late and half of all; of 2 plays 10 days ago a half, and 2 ** 0.5.
+    new, old = await store.trends(now_ms=NOW_MS)
+    assert old == Trend("old", 2.0, 3.0)
+    assert (new.track_id, new.recent, new.plays) == ("new", 2.0, pytest.approx(1 + 2**0.5))
+
+
+async def test_counts_of_before_there_were_recent_ones_stay(server: Server, redis: RedisConnection) -> None:
+    settings = server.settings(partitions=1)
+    store, prefix = PopularityStore(redis, settings), key_prefix(settings.topic_prefix)
+    await store.count([plays((0, 1.0, "a"))])
+    await redis.run([(b"DEL", recent_plays_key(prefix, 0))])
+    await redis.run([(b"HDEL", applied_key(prefix, 0), b"recent_landmark", b"recent_half_life")])
+    assert await store.trends(now_ms=NOW_MS) == []
+    await store.count([plays((0, 1.0, "a"), start=1)])
+    assert await store.trends(now_ms=NOW_MS) == [Trend("a", 1.0, 2.0)]

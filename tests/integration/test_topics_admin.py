@@ -16,7 +16,7 @@ from topics.connection import Connection
 from topics.records import Listen
 from topics.specs import LISTENING_EVENTS
 
-# The wire contract's table, and one topic of dead letters for each that somebody else writes to.
+# The wire contract's table, and one topic of dead letters for each whose records are applied.
 NAMES = {
     "catalog.tracks",
     "catalog.artists",
@@ -32,6 +32,7 @@ NAMES = {
     "catalog.artists.dead",
     "catalog.playlists.dead",
     "listening.events.dead",
+    "listening.sessions.dead",
     "recommendation.requests.dead",
     "privacy.requests.dead",
 }

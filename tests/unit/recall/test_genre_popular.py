@@ -6,6 +6,7 @@ from recall.channels import GenrePopular
 from recall.index.protocol import TrackFilter
 from recall.query import RecallQuery
 from streams.plays import PlayBoard
+from streams.state.popularity import Trend
 from tests.brute_index import BruteIndex
 from tests.unit.recall.tracks import at
 
@@ -20,6 +21,9 @@ class Counted:
 
     async def popular(self, limit: int, *, now_ms: int) -> Sequence[tuple[str, float]]:
         return sorted(self._plays.items(), key=lambda pair: -pair[1])[:limit]
+
+    async def trends(self, *, now_ms: int) -> Sequence[Trend]:
+        return ()
 
 
 def query(*genres: str) -> RecallQuery:

@@ -207,3 +207,12 @@ async def test_vector_learned_while_genres_change_is_not_undone() -> None:
     await effects.apply_artists([received(Artist(artist_id="a", genres=("rock",)), "a")])
     assert index.stored["t"].track.genres == ("rock",)
     assert index.stored["t"].vectors["cooccurrence"][0] == 2
+
+
+async def test_track_comes_with_what_was_learned_of_it_before() -> None:
+    index, learned = BruteIndex(), np.ones(64, np.float32) / 8
+    effects = CatalogueEffects(index, Store(), Embedder(), known=lambda ids: {"t": learned} if "t" in ids else {})
+    await effects.apply_tracks([received(track("t")), received(track("u"), "u"), received(track("t", title="new"))])
+    assert index.stored["t"].vectors.keys() == {"acoustic", "cooccurrence"}
+    np.testing.assert_array_equal(index.stored["t"].vectors["cooccurrence"], learned)
+    assert index.stored["u"].vectors.keys() == {"acoustic"}

@@ -35,6 +35,12 @@ def test_client_commands_import_no_model_and_no_engine(name: str) -> None:
     assert not {"torch", "faust", "qdrant_client", "qdrant_edge", "gensim"} & set(loaded)
 
 
+def test_worker_loads_only_what_its_roles_need_so_that_it_is_back_soon() -> None:
+    code = f"import sys, streams.roles; print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert not {"torch", "gensim", "qdrant_client"} & set(found.stdout.split()), found.stderr
+
+
 def test_every_command_is_listed_with_its_whole_line() -> None:
     text = CliRunner().invoke(app, ["--help"]).stdout
     for name, entry in COMMANDS.items():

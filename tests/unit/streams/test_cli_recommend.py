@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 
 import pytest
+import typer
 from rich.console import Console
 
-from streams.cli.recommend import channels_of, seed_of, table_of, why_of
-from topics.records import ArtistRef, Item, Seed, Why
+from streams.cli.recommend import channels_of, meaning_of, seed_of, seeds_of, table_of, why_of
+from topics.records import ArtistRef, Item, Seed, Understood, Why
 
 
 def item(**fields: object) -> Item:
@@ -58,3 +59,32 @@ def test_table_shows_titles_as_they_are_and_positions_from_one() -> None:
     assert first.split()[:3] == ["1", "[red](", ")[/red]"]
     assert "Sigur Rós, b, ?" in first
     assert second.split()[:2] == ["2", "T"]
+
+
+@pytest.mark.parametrize("text", ["", "   ", "x" * 501])
+def test_seed_that_no_request_may_hold_is_a_wrong_option(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="1 to 500 characters"):
+        seed_of(text)
+
+
+def test_too_many_seeds_are_a_wrong_option() -> None:
+    assert len(seeds_of(["halo"] * 100)) == 100
+    with pytest.raises(typer.BadParameter, match="at most 100 seeds, got 500"):
+        seeds_of(["halo"] * 500)
+
+
+def test_what_was_understood_is_said_with_what_else_it_may_mean() -> None:
+    track = Understood(query="halo", kind="track", label="Halo by Beyoncé", track_id="t", others=("Halo by Pendulum",))
+    assert meaning_of(track) == "“halo” as Halo by Beyoncé; it may also mean Halo by Pendulum"
+    assert meaning_of(Understood(query="bjork", kind="artist", label="Björk")) == "“bjork” as Björk (artist)"
+    words = Understood(
+        query="calm 80s synthpop, please",
+        kind="words",
+        label="",
+        genres=("synthpop",),
+        features={"energy": (0.0, 0.45)},
+        years=(1980, 1989),
+        ignored=("please",),
+    )
+    expected = "“calm 80s synthpop, please” as synthpop, energy 0 to 0.45, 1980 to 1989; not understood: please"
+    assert meaning_of(words) == expected

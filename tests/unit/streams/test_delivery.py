@@ -263,6 +263,20 @@ async def test_what_comes_beyond_the_bound_is_shed_and_still_acknowledged_in_ord
     assert acks == [0, 1, 2, 3, 4]
 
 
+async def test_work_that_has_begun_gets_on_before_all_that_waits_has_begun() -> None:
+    begun: list[int] = []
+    meanwhile: list[int] = []
+
+    async def handle(event: Event) -> None:
+        begun.append(event.message.offset)
+        await asyncio.sleep(0)
+        meanwhile.append(len(begun) - event.message.offset)
+
+    await ConcurrentDelivery(handle, handle, 1_000).run(Unread(events(300, [])))
+    assert len(meanwhile) == 300
+    assert max(meanwhile) < 50
+
+
 async def test_handler_that_raises_ends_the_delivery_without_its_acknowledgement() -> None:
     acks: list[int] = []
 

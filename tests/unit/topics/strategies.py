@@ -62,6 +62,8 @@ def _any(info: Any) -> st.SearchStrategy[Any]:
             return st.from_regex(pattern).filter(lambda text: text.isprintable())
         case shape.VarTupleType(item_type=item):
             return st.lists(_any(item), max_size=3).map(tuple)
+        case shape.TupleType(item_types=items):
+            return st.tuples(*map(_any, items))
         case shape.DictType(key_type=key, value_type=value):
             return st.dictionaries(_any(key), _any(value), max_size=3)
         case shape.StructType():

@@ -137,13 +137,13 @@ def test_specs_are_the_contract_s_table() -> None:
         assert spec.config.get("retention.ms") == (str(KEPT_MS[kept]) if kept else None)
 
 
-def test_what_others_write_has_dead_letters_for_thirty_days_in_one_partition() -> None:
-    written_by_others = {
+def test_what_is_applied_has_dead_letters_for_thirty_days_in_one_partition() -> None:
+    applied = {
         *("catalog.tracks", "catalog.artists", "catalog.playlists"),
-        *("listening.events", "recommendation.requests", "privacy.requests"),
+        *("listening.events", "listening.sessions", "recommendation.requests", "privacy.requests"),
     }
     dead = {spec.name: spec for spec in ALL if spec.name.endswith(".dead")}
-    assert set(dead) == {f"{name}.dead" for name in written_by_others}
+    assert set(dead) == {f"{name}.dead" for name in applied}
     assert {(spec.partitions, spec.cleanup, spec.retention_ms) for spec in dead.values()} == {
         (1, "delete", 30 * DAY_MS)
     }

@@ -1,0 +1,92 @@
+"""Every model up to date with all that has arrived, and in use: for who has loaded a catalogue and will not wait."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+from kafka.admin import KafkaAdminClient
+
+from models.tables import MODEL
+from streams.connections import connection_of
+from streams.errors import StreamError
+from streams.lag import lag_of
+from streams.refreshing import SEED, refresh
+from streams.settings import Settings
+from topics.client import Client
+from topics.errors import RequestTimedOut
+from topics.records import RecommendationRequest
+from topics.specs import CATALOG_ARTISTS, CATALOG_PLAYLISTS, CATALOG_TRACKS, LISTENING_SESSIONS, TopicSpec
+
+# What grows by the event, and the topics that it grows by.
+READERS: tuple[tuple[str, TopicSpec], ...] = (
+    ("catalogue", CATALOG_TRACKS),
+    ("catalogue", CATALOG_ARTISTS),
+    ("catalogue", CATALOG_PLAYLISTS),
+    ("cooccurrence", CATALOG_PLAYLISTS),
+    ("cooccurrence", LISTENING_SESSIONS),
+)
+LOOK_S = 0.2
+ANSWER_WITHIN_S = 5.0
+
+OnStep = Callable[[str, int, int], None]
+
+
+class NotCaughtUp(StreamError):
+    """Workers are behind, or do not use what was learned."""
+
+
+def catch_up(
+    settings: Settings, *, within_s: float, wait: bool, on_step: OnStep = lambda doing, done, total: None
+) -> str:
+    """Wait until the workers have read all that is there now, learn what is learned from all of it, and let it serve.
+
+    Args:
+        settings: the installation's.
+        within_s: for the workers to read, and again for them to use what was learned.
+        wait: return only when answers name the version.
+        on_step: told what is under way, and how much of how much of it is done.
+
+    Returns:
+        The version of the collaborative tables.
+
+    Raises:
+        NotCaughtUp: they have not within the time.
+        BrokerUnavailable: Kafka does not answer.
+    """
+    _until_read(settings, time.monotonic() + within_s, on_step)
+    version = str(refresh(settings, SEED, on_step)["version"])
+    if wait:
+        on_step("waiting for answers that use it", 0, 1)
+        _until_served(settings, version, time.monotonic() + within_s)
+    return version
+
+
+def _until_read(settings: Settings, deadline_s: float, on_step: OnStep) -> None:
+    admin = connection_of(settings).open(KafkaAdminClient)
+    try:
+        for role, spec in READERS:
+            while left := lag_of(admin, spec, settings.topic_prefix, role):
+                on_step(f"{left:,} records of {spec.name} to be read", 0, 1)
+                if time.monotonic() > deadline_s:
+                    raise NotCaughtUp(
+                        f"{left:,} records of {spec.name} wait for a worker with the role {role}: is one running?"
+                    )
+                time.sleep(LOOK_S)
+    finally:
+        admin.close()
+
+
+def _until_served(settings: Settings, version: str, deadline_s: float) -> None:
+    named = None
+    with Client(connection_of(settings), settings.topic_prefix) as client:
+        while named != version:
+            if time.monotonic() > deadline_s:
+                raise NotCaughtUp(f"answers use {MODEL} {named or 'of no version'} and not {version}: see `doctor`")
+            request = RecommendationRequest(request_id=f"models-{uuid.uuid4().hex}", limit=1)
+            try:
+                named = client.ask(request, ANSWER_WITHIN_S).models.get(MODEL)
+            except RequestTimedOut:
+                continue
+            time.sleep(LOOK_S if named != version else 0)

@@ -1,0 +1,82 @@
+"""Which channels of recall an installation has, and what each may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from recall.channels import (
+    Acoustic,
+    Allowance,
+    ArtistNeighbours,
+    Channel,
+    Described,
+    Factors,
+    Fresh,
+    FreshNearby,
+    GenrePopular,
+    InPlaylists,
+    Neighbours,
+    Rising,
+    SameArtist,
+    SimilarArtists,
+)
+from recall.channels.similar_artists import Relations
+from recall.index.protocol import TrackIndex
+from recall.shelf import Shelf
+from streams.errors import SettingInvalid
+from streams.plays import PlayBoard
+from streams.settings import Settings, variable
+
+# The only one that may ask Redis; the others find what they need in the index and in memory.
+DEFAULTS: Mapping[str, Allowance] = {
+    "similar_artists": Allowance(limit=24, within_s=0.25),
+    "fresh_nearby": Allowance(limit=6),
+    "rising": Allowance(limit=30),
+}
+OFF = "off"
+
+
+def open_channels(
+    settings: Settings, index: TrackIndex, board: PlayBoard, relations: Relations, shelf: Shelf
+) -> tuple[list[Channel], dict[str, Allowance]]:
+    """The channels that are on, and what each of them may take.
+
+    Raises:
+        SettingInvalid: the setting names a channel that there is not.
+    """
+    channels: list[Channel] = [
+        Acoustic(index),
+        InPlaylists(index),
+        SameArtist(index),
+        SimilarArtists(index, relations),
+        ArtistNeighbours(index, shelf),
+        Neighbours(index, shelf),
+        Factors(index, shelf),
+        Fresh(index),
+        FreshNearby(index),
+        GenrePopular(index, board),
+        Rising(index, board),
+        Described(index),
+        *(Acoustic(index, one.name) for one in settings.declared_vectors),
+    ]
+    said = allowances_in(settings.channels)
+    names = [channel.name for channel in channels]
+    if unknown := sorted(said.keys() - set(names)):
+        raise SettingInvalid(f"{variable('channels')}: expected {', '.join(names)}, got {', '.join(unknown)}")
+    allowances = {**DEFAULTS, **{name: one for name, one in said.items() if one is not None}}
+    off = {name for name, one in said.items() if one is None}
+    return [channel for channel in channels if channel.name not in off], allowances
+
+
+def allowances_in(text: str) -> dict[str, Allowance | None]:
+    """What the setting says of channels: `None` = off.
+
+    >>> allowances_in("rising=off, acoustic=100/50")
+    {'rising': None, 'acoustic': Allowance(limit=100, within_s=0.05)}
+    """
+    said: dict[str, Allowance | None] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, bounds = part.partition("=")
+        limit, _, ms = bounds.partition("/")
+        said[name] = None if bounds == OFF else Allowance(int(limit), int(ms) / 1000 if ms else None)
+    return said

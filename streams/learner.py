@@ -1,0 +1,200 @@
+"""Learns from lists beside the answers: in one thread of low priority, and in small steps.
+
+The kernel that learns does not hold the interpreter's lock, and the system lets the thread run when nothing else wants
+to. What is learned reaches the index in small writes, the nearest things to an answer's own work that there are here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from models.track2vec import Change, Track2Vec
+from models.track2vec_state import LearnedState
+from models.versions import read_weights, version_of
+from recall.errors import IndexUnavailable
+from recall.index.protocol import TrackIndex
+from recall.tracks import COOCCURRENCE, Vector
+from streams.observing.metrics import TRACK2VEC, TRACK2VEC_DRIFT
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+NICENESS = 10
+SEED = 7
+# A vector is written when 1 less its cosine to the one in the index is more.
+WORTH_A_WRITE = 0.01
+# Tracks gone over in one step: some ten milliseconds; then at least as long a rest.
+STEP_TRACKS = 500
+LOOKED_AT, WRITTEN_AT_ONCE = 1_024, 64
+WRITE_S, WRITE_REST_S, SNAPSHOT_S, MEASURE_S, RETRY_S = 0.25, 0.02, 60.0, 15.0, 5.0
+COMPARE_S = 600.0
+MISSING_AT_ONCE = 512
+
+
+class Learner:
+    """Owns what is learned, and brings it to the index."""
+
+    def __init__(self, state: LearnedState, index: TrackIndex) -> None:
+        self._state = state
+        self._index = index
+        self._thread = ThreadPoolExecutor(1, "learner", initializer=_come_last)
+        # Learned, and not in the catalogue yet: an order to try again in.
+        self._missing: dict[str, None] = {}
+
+    @property
+    def version(self) -> str:
+        """Of the model."""
+        return self._state.version
+
+    @property
+    def identity(self) -> str:
+        """Of what was learned; another has read other records."""
+        return self._state.identity
+
+    @property
+    def duties(self) -> list[Callable[[], Awaitable[None]]]:
+        """What runs for as long as the worker does."""
+        return [self.keep_learning, self.keep_written, self.keep_compared, self.keep_offering, self.keep_safe]
+
+    async def absorb(self, changes: Sequence[Change]) -> None:
+        """Let each count once however often it comes; returns when the disk holds them.
+
+        A track that is new here begins where the index has it, if something else has given it a place there.
+        """
+        wanted = {one for change in changes for one in change.track_ids or () if one not in self._model.rows}
+        places = await self._places(sorted(wanted))
+        await self._run(lambda: self._state.absorb(changes, lambda new: places))
+
+    def known(self, track_ids: Iterable[str]) -> dict[str, Vector]:
+        """The vectors of those of the tracks that some list holds, for tracks that are only now being indexed.
+
+        A track that is being learned at this moment may be given half a step: it is written again when it has moved.
+        """
+        return {track_id: vector for track_id, (vector, _) in self._model.learned(track_ids).items()}
+
+    async def keep_learning(self) -> None:
+        """Go over what came last, for as long as the worker runs, at most half of the time."""
+        while True:
+            began_s = time.monotonic()
+            settled = await self._run(lambda: self._state.settle(STEP_TRACKS))
+            await asyncio.sleep(time.monotonic() - began_s if settled else WRITE_S)
+
+    async def keep_written(self) -> None:
+        """Bring to the index what has moved, for as long as the worker runs."""
+        while True:
+            moved = await self._run(lambda: self._model.moved(WORTH_A_WRITE, LOOKED_AT))
+            await self._retried(partial(self._write, moved))
+            await asyncio.sleep(WRITE_S if not moved else WRITE_REST_S)
+
+    async def keep_compared(self) -> None:
+        """Look at all that the index has, round after round; what is elsewhere, or not there, is written again."""
+        while True:
+            for track_ids in in_parts(list(self._model.track_ids), WRITTEN_AT_ONCE):
+                await self._retried(partial(self._compare, track_ids))
+                await asyncio.sleep(WRITE_REST_S)
+            await asyncio.sleep(COMPARE_S)
+
+    async def keep_offering(self) -> None:
+        """Offer again, a few at a time, what the catalogue did not hold."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            some = list(islice(self._missing, MISSING_AT_ONCE))
+            for track_id in some:
+                del self._missing[track_id]
+            await self._retried(partial(self._write, self.known(some)))
+
+    async def keep_safe(self) -> None:
+        """Write a snapshot now and then, and tell how it goes."""
+        saved_s = time.monotonic()
+        while True:
+            await asyncio.sleep(MEASURE_S)
+            await self._run(self._measure)
+            if self._state.is_long or time.monotonic() - saved_s > SNAPSHOT_S:
+                await self._run(self._state.snapshot)
+                saved_s = time.monotonic()
+
+    async def close(self) -> None:
+        """Write what is not written."""
+        await self._run(self._state.close)
+        self._thread.shutdown()
+
+    @property
+    def _model(self) -> Track2Vec:
+        return self._state.model
+
+    async def _compare(self, track_ids: Sequence[str]) -> None:
+        stored = await self._index.vectors(track_ids, using=COOCCURRENCE)
+        await self._run(lambda: self._model.was_given(track_ids, stored))
+
+    async def _places(self, track_ids: Sequence[str]) -> dict[str, Vector]:
+        """Where the index has tracks; nothing while it is away: no list has to wait for it."""
+        found: dict[str, Vector] = {}
+        try:
+            for some in in_parts(track_ids, LOOKED_AT):
+                found |= await self._index.vectors(some, using=COOCCURRENCE)
+        except IndexUnavailable as error:
+            log.warning("tracks begin anywhere: %s", error)
+        return found
+
+    async def _write(self, vectors: dict[str, Vector]) -> None:
+        for track_ids in in_parts(vectors, WRITTEN_AT_ONCE):
+            written = await self._index.update_vectors(COOCCURRENCE, {one: vectors[one] for one in track_ids})
+            self._missing |= dict.fromkeys(one for one in track_ids if one not in written)
+            await asyncio.sleep(WRITE_REST_S)
+
+    async def _retried(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Take a step again and again while the index is away: a write that was made already changes nothing."""
+        while True:
+            try:
+                return await step()
+            except IndexUnavailable as error:
+                log.warning("what was learned is not in the index yet: %s", error)
+                await asyncio.sleep(RETRY_S)
+
+    def _measure(self) -> None:
+        model = self._model
+        TRACK2VEC.labels("tracks").set(len(model.track_ids))
+        TRACK2VEC.labels("lists").set(len(model.lists))
+        TRACK2VEC.labels("lists_due").set(len(model.due))
+        TRACK2VEC.labels("tracks_not_in_catalogue").set(len(self._missing))
+        if (drift := model.drift()) is not None:
+            TRACK2VEC_DRIFT.set(drift)
+
+    async def _run(self, step: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, step)
+
+
+async def open_learner(settings: Settings, index: TrackIndex) -> Learner:
+    """What was learned in the data directory, from the trained model that the settings name or from nothing.
+
+    Raises:
+        StateInUse: another process learns there.
+        CheckpointMismatch: what was learned, or the trained model, cannot be read.
+    """
+    base = Path(settings.track2vec_checkpoint) if settings.track2vec_checkpoint else None
+    name = version_of(base, read_weights(base)) if base else "grown"
+    root = settings.data_dir / "cooccurrence" / name
+    # What came since the last snapshot is learned from once more: not while others wait.
+    return Learner(await asyncio.to_thread(LearnedState.open, root, base, name, SEED), index)
+
+
+def in_parts(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Lists of at most `size`, in order."""
+    remaining = iter(items)
+    while part := list(islice(remaining, size)):
+        yield part
+
+
+def _come_last() -> None:
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

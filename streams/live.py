@@ -1,0 +1,140 @@
+"""Our running pipeline as a way to continue playlists: they are published, and lists are asked for, over Kafka."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from models.ranked import LENGTH
+from models.tables import MODEL
+from streams.continuation import Known, Ranker, Scores, Way
+from streams.embedded.process import log_tail
+from streams.errors import StreamError
+from streams.labelled import Labels
+from streams.refreshing import SEED, refresh
+from streams.settings import Settings, read_settings
+from streams.up import StackFile
+from topics.client import Client
+from topics.records import Playlist, RecommendationRequest, Seed
+from topics.specs import CATALOG_PLAYLISTS
+
+READY_WITHIN_S = 1_800.0
+SERVES_WITHIN_S = 60.0
+DEADLINE_MS = 20_000
+POLL_S = 0.2
+# As many as a request may name.
+SEEDS_MAX = 100
+
+
+class NotAnswered(StreamError):
+    """The pipeline did not start, or did not answer."""
+
+
+@contextmanager
+def installation(tracks: Path, artists: Path | None) -> Iterator[Settings]:
+    """A whole stack of its own with these tracks and artists and no playlists, for as long as the block runs.
+
+    Raises:
+        NotAnswered: it did not get ready; the end of its log is in the message.
+    """
+    with tempfile.TemporaryDirectory(prefix="throughbeat-evaluate-") as place:
+        folder, data_dir = Path(place, "catalogue"), Path(place, "data")
+        folder.mkdir()
+        data_dir.mkdir()
+        for name, path in (("tracks", tracks), ("artists", artists)):
+            if path is not None:
+                (folder / f"{name}{''.join(path.suffixes[-2:])}").symlink_to(path.absolute())
+        ready, log = Path(place, "ready.json"), Path(place, "up.log")
+        command = [sys.executable, "-m", "streams.cli", "up", "--data-dir", str(data_dir), "--ready-file", str(ready)]
+        with log.open("wb") as told:
+            process = subprocess.Popen([*command, "--catalogue", str(folder)], stdout=told, stderr=told)
+        try:
+            deadline = time.monotonic() + READY_WITHIN_S
+            while not ready.exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise NotAnswered(f"the stack did not get ready:\n{log_tail(log)}")
+                time.sleep(POLL_S)
+            found = msgspec.json.decode(ready.read_bytes(), type=StackFile)
+            yield read_settings({}, kafka_url=found.kafka, redis_url=found.redis, data_dir=data_dir)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def through_kafka(settings: Settings, client: Client) -> Way:
+    """Publishes the playlists learned from, withdraws all others, lets the models learn, and asks with what is held."""
+    standing: set[str] = set()
+
+    def way(known: Known) -> Ranker:
+        tracks = [track.track_id for track in known.catalogue.tracks]
+        tracks += [f"no-such-track-{row}" for row in range(len(tracks), known.rows)]
+        rows = {track_id: row for row, track_id in enumerate(tracks)}
+        lists = {hashlib.sha256(one.tobytes()).hexdigest()[:20]: one.tolist() for one in known.lists}
+        for name in standing - lists.keys():
+            client.withdraw(CATALOG_PLAYLISTS, name)
+        fresh = lists.keys() - standing
+        client.publish_many(
+            CATALOG_PLAYLISTS,
+            (Playlist(playlist_id=name, track_ids=tuple(tracks[row] for row in lists[name])) for name in sorted(fresh)),
+        )
+        standing.clear()
+        standing.update(lists)
+        wait_until_serves(client, str(refresh(settings, SEED)["version"]))
+
+        def scores(held: Labels) -> Scores:
+            found = np.full(known.rows, -np.inf, np.float32)
+            answer = [rows[one] for one in asked(client, [tracks[row] for row in held[-SEEDS_MAX:].tolist()])]
+            found[answer] = -np.arange(len(answer))
+            return found
+
+        return scores
+
+    return way
+
+
+def asked(client: Client, track_ids: Sequence[str]) -> list[str]:
+    """The ids of the longest list for these seeds, the best first.
+
+    Raises:
+        NotAnswered: the pipeline says why not.
+    """
+    reply = client.ask(
+        RecommendationRequest(
+            request_id=uuid.uuid4().hex,
+            seeds=tuple(Seed(track_id=one) for one in track_ids),
+            limit=LENGTH,
+            max_per_artist=LENGTH,
+            exploration=0.0,
+            explain=False,
+            deadline_ms=DEADLINE_MS,
+        ),
+        timeout_s=2 * DEADLINE_MS / 1000,
+    )
+    if reply.error is not None and reply.error.code != "unknown_seed":
+        raise NotAnswered(f"expected a list, got {reply.error.code}: {reply.error.message}")
+    return [item.track_id for item in reply.items or ()]
+
+
+def wait_until_serves(client: Client, version: str) -> None:
+    """Returns once answers come from a version of the collaborative tables.
+
+    Raises:
+        NotAnswered: they do not within the time.
+    """
+    deadline = time.monotonic() + SERVES_WITHIN_S
+    while time.monotonic() < deadline:
+        reply = client.ask(RecommendationRequest(request_id=uuid.uuid4().hex, limit=1), timeout_s=SERVES_WITHIN_S)
+        if (reply.models or {}).get(MODEL) == version:
+            return
+        time.sleep(POLL_S)
+    raise NotAnswered(f"expected answers from {MODEL} {version} within {SERVES_WITHIN_S:g} s, got none")

@@ -1,0 +1,227 @@
+"""Every channel keeps what recall/channels/protocol.py promises, on a catalogue worked out by arithmetic."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from models.collaborative import learn
+from models.tables import Tables, ordered
+from recall.channels import (
+    Acoustic,
+    ArtistNeighbours,
+    Candidate,
+    Channel,
+    Described,
+    Factors,
+    Fresh,
+    FreshNearby,
+    GenrePopular,
+    InPlaylists,
+    Neighbours,
+    Rising,
+    SameArtist,
+    SimilarArtists,
+)
+from recall.columns import columns_of
+from recall.errors import ChannelUnavailable, IndexUnavailable
+from recall.index.protocol import NO_FILTER, TrackFilter, TrackIndex
+from recall.query import RecallQuery, Start
+from recall.shelf import Shelf
+from recall.tracks import ACOUSTIC, COOCCURRENCE, IndexedTrack
+from tests.brute_index import BruteIndex
+from tests.unit.recall.tracks import at
+
+NOW = 1_700_000_000_000
+DAY = 86_400_000
+
+
+class Counts:
+    """Plays counted here: of `t7` the most, and more and more; of one track that is gone, too."""
+
+    plays: Mapping[str, float] = {"t7": 9.0, "gone": 5.0}
+    most = 9.0
+
+    def most_played(self, genres: Sequence[str], limit: int) -> Sequence[str]:
+        return list(self.plays)[:limit]
+
+    def rising(self, genres: Sequence[str], limit: int) -> Sequence[str]:
+        return list(self.plays)[:limit]
+
+
+class Stated:
+    """The owner calls the second artist related to the first, and nothing of others."""
+
+    async def related(self, artist_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        return {"a0": ("a1",)} if "a0" in artist_ids else {}
+
+
+class Away(BruteIndex):
+    """An index that does not answer."""
+
+    async def _away(self, *_: object, **__: object) -> object:
+        raise IndexUnavailable("away")
+
+    nearest = most_popular = newest = matching = fetch = vectors = _away  # type: ignore[assignment]
+
+
+MAKERS: dict[str, Callable[[TrackIndex], Channel]] = {
+    "acoustic": Acoustic,
+    "same_artist": SameArtist,
+    "similar_artists": lambda index: SimilarArtists(index, Stated()),
+    "fresh": Fresh,
+    "fresh_nearby": FreshNearby,
+    "genre_popular": lambda index: GenrePopular(index, Counts()),
+    "rising": lambda index: Rising(index, Counts()),
+    "playlist": InPlaylists,
+    "described": Described,
+    "artist_neighbours": lambda index: ArtistNeighbours(index, shelf()),
+    "neighbours": lambda index: Neighbours(index, shelf()),
+    "factors": lambda index: Factors(index, shelf()),
+}
+# What these propose is known by id alone, and filtered after recall, as everything is once more.
+UNFILTERED = {"genre_popular", "rising", "artist_neighbours", "neighbours", "factors"}
+
+# Ten artists of four tracks around the circle; the last of each has just come out.
+TRACKS = [
+    at(
+        10 * artist + step,
+        f"t{4 * artist + step}",
+        f"a{artist}",
+        genres=("rock",) if artist < 5 else ("jazz",),
+        popularity=float(10 * step + artist),
+        added_at_ms=NOW - (DAY if step == 3 else 300 * DAY),
+    )
+    for artist in range(10)
+    for step in range(4)
+]
+CATALOGUE = [IndexedTrack(one.track, {**one.vectors, COOCCURRENCE: one.vectors[ACOUSTIC]}) for one in TRACKS]
+
+
+@cache
+def shelf() -> Shelf:
+    """Tables of playlists that each hold a part of one genre."""
+    tracks = sorted((one.track for one in CATALOGUE), key=lambda track: track.track_id)
+    order = ordered([track.track_id for track in tracks])
+    tracks = [tracks[at] for at in order.tolist()]
+    places = {genre: [at for at, track in enumerate(tracks) if genre in track.genres] for genre in ("rock", "jazz")}
+    rng = np.random.default_rng(1)
+    lists = [rng.permutation(places["rock" if number % 2 else "jazz"])[:8] for number in range(60)]
+    learned = learn(columns_of(tracks, np.zeros((len(tracks), 64), np.float32)), lists)
+    return Shelf(Tables([track.track_id for track in tracks], learned))
+
+
+def query(*starts: IndexedTrack, where: TrackFilter = NO_FILTER) -> RecallQuery:
+    weighed = tuple(Start(one, 1.0) for one in starts)
+    artists = tuple(dict.fromkeys(artist for one in starts for artist in one.track.artist_ids))
+    genres = tuple(dict.fromkeys(genre for one in starts for genre in one.track.genres))
+    return RecallQuery(weighed, artists, genres, 0.5, where, seeded=bool(starts), now_ms=NOW)
+
+
+@pytest.fixture(params=MAKERS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+async def found(name: str, asked: RecallQuery, limit: int, index: TrackIndex | None = None) -> list[Candidate]:
+    if name == "described":
+        asked = dataclasses.replace(asked, described="rock")
+    return await MAKERS[name](index or BruteIndex(CATALOGUE)).candidates(asked, limit)
+
+
+def ids(candidates: Sequence[Candidate]) -> list[str]:
+    return [one.track.track_id for one in candidates]
+
+
+def test_channel_has_the_name_it_is_known_by(name: str) -> None:
+    assert MAKERS[name](BruteIndex()).name == name
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3, 100])
+async def test_no_more_than_asked_each_once_and_all_in_the_catalogue(name: str, limit: int) -> None:
+    some = ids(await found(name, query(CATALOGUE[0], CATALOGUE[9]), limit))
+    assert len(some) == len(set(some)) <= limit
+    assert set(some) <= {one.track.track_id for one in CATALOGUE}
+    assert some or limit == 0
+
+
+async def test_same_question_has_the_same_answer(name: str) -> None:
+    asked = query(CATALOGUE[0], CATALOGUE[9])
+    assert await found(name, asked, 8) == await found(name, asked, 8)
+
+
+async def test_reasons_are_said_and_starts_are_starts(name: str) -> None:
+    for one in await found(name, query(CATALOGUE[0], CATALOGUE[9]), 20):
+        assert one.reason
+        assert not one.reason.endswith(".")
+        assert set(one.because) <= {"t0", "t9"}
+
+
+async def test_nothing_fits_is_an_empty_list(name: str) -> None:
+    assert await found(name, query(), 10, BruteIndex()) == []
+    assert await found(name, query(CATALOGUE[0]), 10, BruteIndex()) == []
+
+
+async def test_starts_without_sound_genre_or_artist_are_no_error(name: str) -> None:
+    bare = IndexedTrack(replace(CATALOGUE[0].track, artists=(), genres=()))
+    some = ids(await found(name, query(bare), 10))
+    assert len(some) == len(set(some)) <= 10
+
+
+async def test_channel_that_cannot_look_says_so(name: str) -> None:
+    with pytest.raises(ChannelUnavailable):
+        await found(name, query(CATALOGUE[0]), 10, Away(CATALOGUE))
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS.keys() - UNFILTERED), indirect=True)
+async def test_what_the_engine_filters_does_not_come(name: str) -> None:
+    where = TrackFilter(artists_none=("a1", "a2"), genres_none=("jazz",))
+    some = await found(name, query(CATALOGUE[0], where=where), 30)
+    assert not {"a1", "a2", "a5", "a6", "a7", "a8", "a9"} & {one.track.artist_ids[0] for one in some}
+
+
+async def test_similar_artists_are_those_that_the_owner_relates() -> None:
+    # The first artist of the query is related to a1, whose best known come first, and two of them at most.
+    some = await found("similar_artists", query(CATALOGUE[0]), 10)
+    assert ids(some) == ["t7", "t6"]
+    assert {one.reason for one in some} == {"Related to Name a0"}
+
+
+async def test_similar_artists_are_else_those_that_sound_alike_and_share_a_genre() -> None:
+    # a4 is as near to a5 as to a3, but of another genre; where the query has both, neither is like the other.
+    some = await found("similar_artists", query(CATALOGUE[4 * 4]), 4)
+    assert {one.track.artist_ids[0] for one in some} <= {"a0", "a1", "a2", "a3"}
+    assert len(some) == 4
+    assert {one.reason for one in some} == {"By an artist like Name a4"}
+    both = await found("similar_artists", query(CATALOGUE[4 * 4], CATALOGUE[4 * 3]), 4)
+    assert {one.track.artist_ids[0] for one in both} <= {"a0", "a1", "a2"}
+
+
+async def test_fresh_nearby_is_new_of_the_genre_and_nearest_first() -> None:
+    # t15 is at 33 degrees: of what came out in rock, t15 itself is nearest, then those of the artists beside it.
+    some = ids(await found("fresh_nearby", query(CATALOGUE[15]), 3))
+    assert some == ["t15", "t11", "t19"]
+    old = [one for one in CATALOGUE if one.track.added_at_ms < NOW - 30 * DAY]
+    assert await found("fresh_nearby", query(CATALOGUE[15]), 3, BruteIndex(old)) == []
+
+
+async def test_rising_is_in_the_order_of_the_counts_and_without_what_is_gone() -> None:
+    assert ids(await found("rising", query(CATALOGUE[0]), 10)) == ["t7"]
+
+
+async def test_artists_that_sound_alike_are_not_searched_for_again_and_again() -> None:
+    index = BruteIndex(CATALOGUE)
+    channel = SimilarArtists(index, Stated())
+    asked = query(CATALOGUE[4 * 4])
+    first = await channel.candidates(asked, 4)
+    assert index.calls.count("nearest") == 1
+    assert await channel.candidates(asked, 4) == first
+    assert index.calls.count("nearest") == 1
+    later = dataclasses.replace(asked, now_ms=asked.now_ms + 600_000)
+    assert await channel.candidates(later, 4) == first
+    assert index.calls.count("nearest") == 2

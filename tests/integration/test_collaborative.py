@@ -1,0 +1,121 @@
+"""Playlists that are published change answers: learned from the log, taken up while the old tables serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from models.tables import MODEL, current
+from streams.cli import app
+from streams.connections import connection_of
+from streams.embedded.stack import RunningStack
+from streams.logged import read_log
+from streams.refreshing import directory_of, learned_from, refresh
+from streams.up import environment_of
+from tests.integration.installation import Installation, eventually, track
+from topics.records import Playlist, Seed
+from topics.specs import CATALOG_PLAYLISTS, CATALOG_TRACKS
+
+ARTISTS, EACH = 24, 5
+IDS = [f"t{at}" for at in range(ARTISTS * EACH)]
+
+
+@pytest.fixture
+def made(stack: RunningStack, prefix: str, tmp_path: Path) -> Iterator[Installation]:
+    """Tracks that all sound alike, and playlists that keep even artists and odd ones apart."""
+    one = Installation(stack, prefix, tmp_path)
+    one.client.publish_many(CATALOG_TRACKS, [track(name, f"artist{at // EACH}") for at, name in enumerate(IDS)])
+    one.client.publish_many(CATALOG_PLAYLISTS, [playlist(at) for at in range(60)])
+    yield one
+    one.client.close()
+
+
+def playlist(number: int) -> Playlist:
+    own = [name for at, name in enumerate(IDS) if (at // EACH) % 2 == number % 2]
+    start = number * 7 % len(own)
+    return Playlist(playlist_id=f"p{number}", track_ids=tuple((own + own)[start : start + 14]))
+
+
+def side(name: str) -> int:
+    return int(name[1:]) // EACH % 2
+
+
+def test_playlists_lead_to_what_stands_with_the_seeds_and_a_withdrawn_one_does_not(made: Installation) -> None:
+    with made.worker("catalogue,recommendations"):
+        made.settled(CATALOG_TRACKS, CATALOG_PLAYLISTS)
+        assert made.ask(seeds=(Seed(track_id="t0"),)).models[MODEL] is None
+        told = refresh(made.settings, seed=1)
+        assert (told["tracks"], told["lists"]) == (len(IDS), 60)
+
+        def taken_up(version: str) -> bool:
+            return made.ask(seeds=(Seed(track_id="t0"),)).models[MODEL] == version
+
+        eventually(lambda: taken_up(told["version"]))
+        reply = made.ask(seeds=(Seed(track_id="t0"), Seed(track_id="t10")), limit=10, max_per_artist=2)
+        assert {side(item.track_id) for item in reply.items} == {0}
+        assert {"artist_neighbours", "neighbours", "factors"} <= {
+            name for item in reply.items for name in item.channels
+        }
+        assert all("prior" in item.why.contributions for item in reply.items)
+
+        # A release that the tables do not know is judged by what is known of it, and found.
+        made.client.publish(CATALOG_TRACKS, track("new", "artist0"))
+        eventually(lambda: "new" in {i.track_id for i in made.ask(seeds=(Seed(track_id="t0"),), limit=20).items})
+
+        for number in range(0, 60, 2):
+            made.client.withdraw(CATALOG_PLAYLISTS, f"p{number}")
+        again = refresh(made.settings, seed=1)
+        assert again["lists"] == 30
+        eventually(lambda: taken_up(again["version"]))
+        assert "neighbours" not in {n for i in made.ask(seeds=(Seed(track_id="t0"),)).items for n in i.channels}
+
+
+def test_tables_that_are_damaged_change_nothing(made: Installation) -> None:
+    with made.worker("catalogue,recommendations"):
+        made.settled(CATALOG_TRACKS)
+        good = refresh(made.settings, seed=1)["version"]
+        eventually(lambda: made.ask(seeds=(Seed(track_id="t0"),)).models[MODEL] == good)
+        directory = directory_of(made.settings)
+        (directory / "bad.safetensors").write_bytes((directory / f"{good}.safetensors").read_bytes()[:-1])
+        (directory / "current").write_text("bad")
+        log = made.settings.data_dir / "worker.log"
+        eventually(lambda: "bad.safetensors" in log.read_text())
+        reply = made.ask(seeds=(Seed(track_id="t0"),))
+        assert reply.status == "ok"
+        assert reply.models[MODEL] == good
+
+
+def test_a_worker_learns_by_itself_what_stands_in_the_log(made: Installation) -> None:
+    assert learned_from(made.settings) is None
+    with made.worker("collaborative"):
+        eventually(lambda: current(directory_of(made.settings)) is not None, within_s=120)
+    found = read_log(connection_of(made.settings), made.settings.topic_prefix)
+    assert learned_from(made.settings) == found.offsets
+    assert sum(found.offsets["catalog.playlists"].values()) == 60
+    assert {track.track_id for track in found.tracks} == set(IDS)
+
+
+def test_one_command_brings_all_models_up_to_date_and_returns_when_answers_use_them(made: Installation) -> None:
+    with made.worker("catalogue,cooccurrence,recommendations"):
+        result = CliRunner().invoke(app, ["models", "refresh", "--wait"], env=environment_of(made.settings))
+        assert result.exit_code == 0, result.output
+        version = current(directory_of(made.settings))
+        assert result.stdout == f"{MODEL} {version} serves\n"
+        # At once, and without waiting for anything: this is what the command waited for.
+        reply = made.ask(seeds=(Seed(track_id="t0"), Seed(track_id="t10")), limit=10)
+        assert reply.models[MODEL] == version
+        assert {"playlist", "neighbours"} <= {name for item in reply.items for name in item.channels}
+        ends = learned_from(made.settings)
+        assert ends is not None
+        assert sum(ends["catalog.playlists"].values()) == 60
+
+
+def test_models_cannot_catch_up_without_workers_and_the_command_says_which(made: Installation) -> None:
+    command = ["models", "refresh", "--within", "1"]
+    result = CliRunner().invoke(app, command, env=environment_of(made.settings))
+    assert result.exit_code == 1
+    assert "wait for a worker with the role catalogue: is one running?" in result.stderr
+    assert current(directory_of(made.settings)) is None

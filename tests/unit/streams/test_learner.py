@@ -1,0 +1,102 @@
+"""What is learned reaches the index, whichever comes first, the track or the playlist."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.track2vec import Change
+from models.track2vec_state import LearnedState
+from recall.errors import IndexUnavailable
+from recall.tracks import COOCCURRENCE, IndexedTrack, Vector
+from streams import learner as module
+from streams.learner import Learner
+from tests.brute_index import BruteIndex
+from tests.unit.recall.tracks import direction, track
+
+IDS = ("a", "b", "c")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.02)
+
+
+class Flaky(BruteIndex):
+    away = 0
+
+    async def update_vectors(self, name: str, vectors: Mapping[str, Vector]) -> set[str]:
+        if self.away:
+            self.away -= 1
+            raise IndexUnavailable("away")
+        return await super().update_vectors(name, vectors)
+
+
+@pytest.fixture
+async def index() -> Flaky:
+    return Flaky([IndexedTrack(track(i)) for i in IDS])
+
+
+@pytest.fixture
+async def learner(tmp_path: Path, index: Flaky) -> AsyncIterator[Learner]:
+    made = Learner(LearnedState.open(tmp_path / "state", None, "grown", 3), index)
+    duties = [asyncio.create_task(duty()) for duty in made.duties]
+    yield made
+    for duty in duties:
+        duty.cancel()
+    await asyncio.gather(*duties, return_exceptions=True)
+    await made.close()
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def change(offset: int, *track_ids: str) -> Change:
+    return Change("catalog.playlists", 0, offset, f"p:{offset}", track_ids)
+
+
+def has(index: BruteIndex, *track_ids: str) -> bool:
+    return all(COOCCURRENCE in index.stored[i].vectors for i in track_ids)
+
+
+async def test_vectors_of_a_list_reach_the_index_as_unit_vectors(learner: Learner, index: Flaky) -> None:
+    index.away = 3
+    await learner.absorb([change(0, *IDS)])
+    await eventually(lambda: has(index, *IDS))
+    for i in IDS:
+        assert np.linalg.norm(index.stored[i].vectors[COOCCURRENCE]) == pytest.approx(1, abs=1e-3)
+
+
+async def test_track_that_comes_after_its_playlist_gets_its_vector(learner: Learner, index: Flaky) -> None:
+    await learner.absorb([change(0, "late", "a", "b")])
+    assert learner.known(["late", "nobody"]).keys() == {"late"}
+    await eventually(lambda: has(index, "a", "b"))
+    index.stored["late"] = IndexedTrack(track("late"))
+    await eventually(lambda: has(index, "late"))
+
+
+async def test_track_begins_where_the_index_has_it(learner: Learner, index: Flaky) -> None:
+    index.stored["a"] = IndexedTrack(track("a"), {COOCCURRENCE: direction(30)})
+    # One track has nothing to learn from, and stays where it began.
+    await learner.absorb([change(0, "a")])
+    np.testing.assert_allclose(learner.known(["a"])["a"], direction(30), atol=1e-3)
+
+
+async def test_vector_that_an_index_does_not_have_is_written_after_a_restart(tmp_path: Path, index: Flaky) -> None:
+    state = LearnedState.open(tmp_path / "state", None, "grown", 3)
+    state.absorb([change(0, *IDS)])
+    state.close()
+    made = Learner(LearnedState.open(tmp_path / "state", None, "grown", 3), index)
+    duties = [asyncio.create_task(duty()) for duty in made.duties]
+    await eventually(lambda: has(index, *IDS))
+    for duty in duties:
+        duty.cancel()
+    await asyncio.gather(*duties, return_exceptions=True)
+    await made.close()
