@@ -31,10 +31,11 @@ def here(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Itera
             CATALOG_TRACKS, (track(f"t{n}", f"artist{n}", features=features(n / 150)) for n in range(150))
         )
         installation.settled(CATALOG_TRACKS)
+        now_ms = int(time.time() * 1000)
         for user_id in PERSONS:
-            installation.listen(user_id, "play", f"t{len(user_id)}")
+            installation.listen(user_id, "play", f"t{len(user_id)}", occurred_at_ms=now_ms)
         # Another one did something too long ago.
-        long_ago = int(time.time() * 1000) - 40 * DAY_MS
+        long_ago = now_ms - 40 * DAY_MS
         event = Listen(event_id="e-old", user_id="gone", kind="play", track_id="t1", occurred_at_ms=long_ago)
         installation.client.publish(LISTENING_EVENTS, event)
         installation.settled(LISTENING_EVENTS)
@@ -80,7 +81,7 @@ def test_shares_of_several_runs_are_everybody_once(here: Installation) -> None:
     assert {one.week for one in lists(here).values()} == {"2026-W20"}
 
 
-def test_a_run_without_workers_says_so_and_another_makes_what_is_missing(
+def test_lists_that_could_not_be_made_are_told_and_made_by_the_next_run(
     here: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streams.weekly.TRIES", 1)
