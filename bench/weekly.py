@@ -40,7 +40,7 @@ def command(here: Running, *arguments: str) -> str:
     """What a command of ours says."""
     done = CliRunner().invoke(app, arguments, env=environment_of(here.settings))
     if done.exit_code:
-        raise SystemExit(done.output)
+        raise SystemExit(done.output + done.stdout)
     return done.stdout
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from recall.channels import (
     Acoustic,
     Allowance,
+    Anchors,
     ArtistNeighbours,
     Channel,
     Described,
@@ -56,6 +57,7 @@ def open_channels(
         FreshNearby(index),
         GenrePopular(index, board),
         Rising(index, board),
+        Anchors(),
         Described(index),
         *(Acoustic(index, one.name) for one in settings.declared_vectors),
     ]

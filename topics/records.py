@@ -234,7 +234,10 @@ class Filters(Record, frozen=True, kw_only=True):
 
 
 class RecommendationRequest(Record, frozen=True, kw_only=True):
-    """Somebody wants tracks. Topic: recommendation.requests. Key: user_id, or request_id when anonymous."""
+    """Somebody wants tracks. Topic: recommendation.requests. Key: user_id, or request_id when anonymous.
+
+    `mix`: of a person's daily mixes the one asked for, from 0.
+    """
 
     request_id: RequestId
     user_id: UserId | None = None
@@ -244,6 +247,7 @@ class RecommendationRequest(Record, frozen=True, kw_only=True):
     breadth: Unit | None = None
     exploration: Unit | None = None
     max_per_artist: Annotated[int, Meta(ge=1, le=500)] | None = None
+    mix: Annotated[int, Meta(ge=0, le=99)] | None = None
     filters: Filters | None = None
     context: ListeningContext | None = None
     session: Annotated[tuple[Listen, ...], Meta(max_length=200)] | None = None

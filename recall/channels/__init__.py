@@ -1,6 +1,7 @@
 """Where candidates come from, one channel a file."""
 
 from recall.channels.acoustic import Acoustic
+from recall.channels.anchors import Anchors
 from recall.channels.artist_neighbours import ArtistNeighbours
 from recall.channels.described import Described
 from recall.channels.factors import Factors
@@ -17,6 +18,7 @@ from recall.channels.similar_artists import SimilarArtists
 __all__ = [
     "Acoustic",
     "Allowance",
+    "Anchors",
     "ArtistNeighbours",
     "Candidate",
     "Channel",

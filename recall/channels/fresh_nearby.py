@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from recall.channels.fresh import FRESH_MS, is_release
+from recall.channels.fresh import FRESH_MS, is_release, newest
 from recall.channels.protocol import Candidate
 from recall.index.protocol import TrackIndex
 from recall.pockets import pockets
@@ -34,13 +34,12 @@ class FreshNearby:
     async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
         """At most `limit` distinct tracks, best first. Raises ChannelUnavailable."""
         groups = pockets(query.starts, query.breadth, POCKETS_MAX, thread=query.seeded)
-        most = min(limit, MOST)
+        most = limit if query.releases else min(limit, MOST)
         if not groups or not query.genres or most <= 0:
             return []
         where = dataclasses.replace(query.where, genres_any=query.where.genres_any or query.genres)
         since_ms = query.now_ms - FRESH_MS
-        newest = await self._index.newest(OVERFETCH * most, where)
-        fresh = {track.track_id: track for track in newest if track.added_at_ms >= since_ms}
+        fresh = {track.track_id: track for track in await newest(self._index, query, where, OVERFETCH * most)}
         if not fresh:
             return []
         known = await self._index.vectors(list(fresh))

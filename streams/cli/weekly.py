@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -115,7 +114,8 @@ def _progress(total: int) -> Iterator[Callable[[Outcome], None]]:
 def _tell(outcome: Outcome, week: str, seconds: float, as_json: bool) -> None:
     rate = outcome.made / seconds if seconds else 0.0
     if as_json:
-        said = {"week": week, **asdict(outcome), "seconds": round(seconds, 3), "lists_per_s": round(rate, 1)}
+        counts = {**vars(outcome), "failed": dict(outcome.failed)}
+        said = {"week": week, **counts, "seconds": round(seconds, 3), "lists_per_s": round(rate, 1)}
         typer.echo(msgspec.json.encode(said).decode())
     else:
         parts = [f"[bold]{outcome.made}[/] lists of {week} in {seconds:.1f} s, {rate:.0f} a second"]

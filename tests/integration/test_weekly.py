@@ -87,8 +87,9 @@ def test_lists_that_could_not_be_made_are_told_and_made_by_the_next_run(
     monkeypatch.setattr("streams.weekly.TRIES", 1)
     monkeypatch.setattr("streams.weekly.DEADLINE_MS", 1)
     monkeypatch.setattr("streams.weekly.ON_THE_WAY_S", 5.0)
-    result = CliRunner().invoke(app, ["weekly", "--week", "2026-W30"], env=environment_of(here.settings))
+    result = CliRunner().invoke(app, ["weekly", "--week", "2026-W30", "--json"], env=environment_of(here.settings))
     assert result.exit_code == 1
-    assert "run the command again" in result.stderr
+    assert "3 persons have no list (3 deadline_exceeded): run the command again" in result.stderr
+    assert msgspec.json.decode(result.stdout)["failed"] == {"deadline_exceeded": 3}
     monkeypatch.undo()
     assert weekly(here, "--week", "2026-W30")["made"] == 3

@@ -20,7 +20,7 @@ def opened(text: str) -> tuple[list[str], dict[str, Allowance]]:
 
 ALL = [
     *("acoustic", "playlist", "same_artist", "similar_artists", "artist_neighbours", "neighbours", "factors"),
-    *("fresh", "fresh_nearby", "genre_popular", "rising", "described"),
+    *("fresh", "fresh_nearby", "genre_popular", "rising", "anchors", "described"),
 ]
 
 
