@@ -35,7 +35,7 @@ async def test_each_daily_mix_is_of_one_pocket_and_there_are_no_more_than_pocket
     made = recommender(CATALOGUE)
     lists = [ids(await ask(made, PERSON, surface="daily_mix", mix=mix, limit=8, breadth=0.0)) for mix in range(4)]
     assert sorted(far_side(found) for found in lists) == [0.0, 0.0, 1.0, 1.0]
-    assert far_side(ids(await ask(made, PERSON, surface="daily_mix", limit=8))) == 0.0  # the heaviest
+    assert far_side(ids(await ask(made, PERSON, surface="daily_mix", limit=8, breadth=0.0))) == 0.0  # the heaviest
     beyond = await ask(made, PERSON, surface="daily_mix", mix=4, limit=8)
     assert (beyond.items, beyond.notes) == ((), ("0 tracks: expected a mix from 0 to 3, got 4",))
     # Elsewhere, and from seeds, there are no mixes.
