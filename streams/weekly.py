@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from streams.logged import standing
+from streams.pace import Pace
 from topics.codec import decode
 from topics.connection import Connection
 from topics.errors import RecordRefused, RequestTimedOut
@@ -29,10 +30,12 @@ TRACKS = 30
 WEEKS_KEPT = 12
 DEADLINE_MS = 10_000
 ON_THE_WAY_S = 5.0
-# An answer that could not be given is asked for again, after a pause that doubles.
+# An answer that could not be given is asked for again, after a pause that doubles up to a bound.
 TRIES = 6
-PAUSE_S = 0.25
-AGAIN = frozenset({"overloaded", "deadline_exceeded", "internal"})
+PAUSE_S, PAUSE_MAX_S = 0.25, 4.0
+AGAIN = frozenset({"deadline_exceeded", "internal"})
+# Whoever is turned away is asked for again more often: others are in front, and the list can wait.
+OVERLOADED, TURNED_AWAY_MAX = "overloaded", 100
 
 
 class Asks(Protocol):
@@ -123,7 +126,7 @@ def make_lists(
         week: as `week_of` names it.
         user_ids: each once.
         before: the newest list of each person.
-        at_once: requests under way.
+        at_once: requests under way, at most: fewer where those who answer have others to answer.
         again: make the lists anew that are there already.
         on_seen: told after each person, from one thread at a time.
         stop: set from elsewhere, it ends the run after the persons under way.
@@ -131,7 +134,7 @@ def make_lists(
     Raises:
         BrokerUnavailable, PublishFailed: Kafka takes no requests or lists any more.
     """
-    outcome, lock, persons = Outcome(), threading.Lock(), iter(user_ids)
+    outcome, lock, persons, pace = Outcome(), threading.Lock(), iter(user_ids), Pace(at_once)
     stop = stop or threading.Event()
 
     def following() -> Iterator[str]:
@@ -146,7 +149,7 @@ def make_lists(
         for user_id in following():
             last = before.get(user_id)
             try:
-                said = "kept" if _is_there(last, week) and not again else _made(client, week, user_id, last, stop)
+                said = "kept" if _is_there(last, week) and not again else _made(client, week, user_id, last, pace, stop)
             except BaseException:
                 stop.set()
                 raise
@@ -179,13 +182,18 @@ def _count(outcome: Outcome, said: str) -> None:
         outcome.failed[said] += 1
 
 
-def _made(client: Asks, week: str, user_id: str, last: WeeklyPlaylist | None, stop: threading.Event) -> str:
+def _made(client: Asks, week: str, user_id: str, last: WeeklyPlaylist | None, pace: Pace, stop: threading.Event) -> str:
     """Ask until there is an answer; what became of it."""
     earlier = earlier_of(last, week)
     request = request_for(user_id, week, earlier)
-    pause_s, said = PAUSE_S, ""
-    for _ in range(TRIES):
-        said, reply = _asked(client, request)
+    pause_s, said, failures, refusals = PAUSE_S, "", 0, 0
+    while True:
+        with pace.turn():
+            said, reply = _asked(client, request)
+        if said in (OVERLOADED, "deadline_exceeded"):
+            pace.refused()
+        elif reply is not None:
+            pace.answered()
         if reply is not None and reply.items:
             made_at_ms = int(time.time() * 1000)
             record = WeeklyPlaylist(
@@ -198,10 +206,11 @@ def _made(client: Asks, week: str, user_id: str, last: WeeklyPlaylist | None, st
             )
             client.publish(PLAYLISTS_WEEKLY, record)
             return "partial" if reply.status == "partial" else "made"
-        if said not in AGAIN or stop.wait(pause_s):
-            break
-        pause_s *= 2
-    return said
+        failures, refusals = failures + (said in AGAIN), refusals + (said == OVERLOADED)
+        may_try = (said in AGAIN and failures < TRIES) or (said == OVERLOADED and refusals < TURNED_AWAY_MAX)
+        if not may_try or stop.wait(pause_s):
+            return said
+        pause_s = min(2 * pause_s, PAUSE_MAX_S)
 
 
 def _asked(client: Asks, request: RecommendationRequest) -> tuple[str, RecommendationReply | None]:

@@ -52,7 +52,7 @@ def weekly(
     share: Annotated[
         str, typer.Option(callback=_share, metavar="I/N", help="One of N runs at a time, on machines of their own.")
     ] = "1/1",
-    at_once: Annotated[int, typer.Option(min=1, max=500, help="Requests under way.")] = 16,
+    at_once: Annotated[int, typer.Option(min=1, max=500, help="Requests under way, at most.")] = 16,
     again: Annotated[bool, typer.Option("--again", help="Make this week's lists anew.")] = False,
     kafka: KafkaOption = None,
     prefix: PrefixOption = None,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import pytest
 
-from streams.weekly import WEEKS_KEPT, earlier_of, make_lists, request_for, share_of, week_of
+from streams.pace import Pace
+from streams.weekly import TRIES, WEEKS_KEPT, earlier_of, make_lists, request_for, share_of, week_of
 from topics.errors import PublishFailed
 from topics.records import EarlierWeek, Item, RecommendationReply, RecommendationRequest, ReplyError, WeeklyPlaylist
 
@@ -42,6 +45,7 @@ class Answers:
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.weekly.PAUSE_S", 0.0)
+    monkeypatch.setattr("streams.weekly.PAUSE_MAX_S", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +67,55 @@ def test_answers_that_could_not_be_given_are_asked_for_again_and_others_are_not(
     client = Answers("nothing")
     assert make_lists(client, "2026-W47", ["u"], {}, at_once=1).empty == 1
     assert not client.published
+
+
+def test_who_is_turned_away_is_asked_for_until_there_is_room_and_who_fails_a_few_times() -> None:
+    client = Answers(*["overloaded"] * 20, "list")
+    assert make_lists(client, "2026-W47", ["u"], {}, at_once=1).made == 1
+    client = Answers(*["internal"] * 20, "list")
+    outcome = make_lists(client, "2026-W47", ["u"], {}, at_once=1)
+    assert (outcome.made, outcome.failed, len(client.codes)) == (0, {"internal": 1}, 21 - TRIES)
+
+
+def test_requests_under_way_settle_at_what_can_be_answered() -> None:
+    """Four can be answered at once, and 32 may be asked at once."""
+
+    class Busy(Answers):
+        now, most, turned_away = 0, 0, 0
+        lock = threading.Lock()
+
+        def ask(self, request: RecommendationRequest, timeout_s: float) -> RecommendationReply:
+            with self.lock:
+                self.now += 1
+                self.most = max(self.most, self.now)
+                room = self.now <= 4
+                self.turned_away += not room
+                self.codes.append("list" if room else "overloaded")
+                code = self.codes.pop()
+            time.sleep(0.001)  # what an answer takes
+            with self.lock:
+                self.now -= 1
+                self.codes = [code]
+                return super().ask(request, timeout_s)
+
+    client = Busy()
+    outcome = make_lists(client, "2026-W47", [f"u{n}" for n in range(300)], {}, at_once=32)
+    assert (outcome.made, outcome.failed) == (300, {})
+    assert client.most <= 8
+    assert client.turned_away < 150
+
+
+def test_pace_grows_by_one_a_round_and_halves() -> None:
+    pace = Pace(3)
+    for _ in range(2):
+        pace.answered()
+    assert pace.allowed == pytest.approx(2.5)  # 1, then 1 + 1, then 2 + 1/2
+    for _ in range(9):
+        pace.answered()
+    assert pace.allowed == 3
+    pace.refused()
+    pace.refused()
+    assert pace.allowed == 1
 
 
 def test_a_broker_that_takes_nothing_ends_the_run() -> None:
