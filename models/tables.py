@@ -57,17 +57,14 @@ class Tables:
     version: str = ""
 
     @cached_property
-    def keys(self) -> NDArray[np.uint64]:
-        """(N,) sorted."""
-        return keys_of(self.track_ids)
+    def places(self) -> Mapping[str, int]:
+        """Track id -> its row."""
+        return {track_id: row for row, track_id in enumerate(self.track_ids)}
 
     def rows(self, track_ids: Sequence[str]) -> Rows:
         """(n,) rows of tracks, -1 for those that are not in the tables."""
-        wanted = keys_of(track_ids)
-        if not len(self.keys):
-            return np.full(len(wanted), -1)
-        places = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        return np.where(self.keys[places] == wanted, places, -1)
+        find = self.places.get
+        return np.fromiter((find(track_id, -1) for track_id in track_ids), np.int64, len(track_ids))
 
 
 def ordered(track_ids: Sequence[str]) -> Rows:

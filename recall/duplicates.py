@@ -68,7 +68,12 @@ def _heard(track: CataloguedTrack) -> frozenset[str]:
 
 def isrc_of(track: CataloguedTrack) -> str | None:
     """The track's ISRC without hyphens, `None` when it has none."""
-    return (track.isrc.replace("-", "").strip().upper() or None) if track.isrc else None
+    return _plain(track.isrc) if track.isrc else None
+
+
+@lru_cache(100_000)
+def _plain(isrc: str) -> str | None:
+    return isrc.replace("-", "").strip().upper() or None
 
 
 def unlikeness(one: Features | None, other: Features | None) -> float | None:
@@ -122,6 +127,8 @@ class Recordings(Generic[V]):
 
     def find(self, track: CataloguedTrack) -> V | None:
         """What is held of the track's recording, `None` when nothing."""
+        if not self._by_stem:
+            return None
         if (isrc := isrc_of(track)) is not None and isrc in self._by_isrc:
             return self._by_isrc[isrc]
         for other, value in self._by_stem.get(read_title(track.title).stem, ()):

@@ -55,26 +55,35 @@ def fuse(found: Mapping[str, Sequence[Candidate]], weights: Mapping[str, float] 
     A track that leads every channel scores 1. The order of the channels does not matter.
     """
     scale = (K / total) if (total := sum(weights.values())) else 0.0
-    places: dict[str, dict[str, tuple[int, Candidate]]] = {}
+    places: dict[str, list[_Place]] = {}
     scores: dict[str, float] = {}
     for name in sorted(found):
         weight = scale * weights.get(name, 1.0)
         for rank, candidate in enumerate(found[name]):
-            track_id = candidate.track.track_id
-            places.setdefault(track_id, {})[name] = rank, candidate
-            scores[track_id] = scores.get(track_id, 0.0) + weight / (K + rank)
+            track_id, term = candidate.track.track_id, weight / (K + rank)
+            if track_id in scores:
+                scores[track_id] += term
+                places[track_id].append((term, name, rank, candidate))
+            else:
+                scores[track_id] = term
+                places[track_id] = [(term, name, rank, candidate)]
     for _, track_id in sorted((-score, track_id) for track_id, score in scores.items()):
-        yield _merged(places[track_id], weights, scale)
+        yield _merged(places[track_id])
 
 
-def _merged(places: Mapping[str, tuple[int, Candidate]], weights: Mapping[str, float], scale: float) -> Merged:
-    contributions = {name: scale * weights.get(name, 1.0) / (K + rank) for name, (rank, _) in places.items()}
-    strongest = max(contributions, key=lambda name: (contributions[name], name))
-    because = dict.fromkeys(start for _, candidate in places.values() for start in candidate.because)
+# What a channel adds to the score, the channel, its rank, and what it said.
+_Place = tuple[float, str, int, Candidate]
+
+
+def _merged(places: list[_Place]) -> Merged:
+    _, _, _, said = max(places) if len(places) > 1 else places[0]  # no channel twice, so candidates are not compared
+    because = said.because
+    if len(places) > 1:
+        because = tuple(dict.fromkeys(start for _, _, _, one in places for start in one.because))
     return Merged(
-        track=places[strongest][1].track,
-        ranks={name: rank for name, (rank, _) in places.items()},
-        contributions=contributions,
-        reasons={name: candidate.reason for name, (_, candidate) in places.items()},
-        because=tuple(because)[:5],
+        track=said.track,
+        ranks={name: rank for _, name, rank, _ in places},
+        contributions={name: term for term, name, _, _ in places},
+        reasons={name: one.reason for _, name, _, one in places},
+        because=because[:5],
     )

@@ -55,6 +55,9 @@ class Moved(NamedTuple):
     drawn_by: Moment | None
 
 
+UNMOVED = Moved({}, None)
+
+
 @dataclass(frozen=True)
 class Mood:
     """The session as forces: unit vectors with their pull (> 0) or push (< 0), and artists with theirs.
@@ -115,12 +118,16 @@ def forces_on(candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vecto
     `vectors` holds acoustic vectors by track id; a track without one is moved by its artists alone, as if it sounded
     like their other tracks.
     """
+    if not (len(felt.forces) or felt.pushed or felt.drawn):
+        return [UNMOVED] * len(candidates)
     pulls, nearest, pushes = _by_likeness(candidates, vectors, felt)
     moved = []
     for candidate, pull, near, push in zip(candidates, pulls.tolist(), nearest.tolist(), pushes.tolist(), strict=True):
         moment = felt.moments[near] if pull > 0 else None
-        artist = min((felt.pushed.get(artist_id, 0.0) for artist_id in candidate.artist_ids), default=0.0)
-        away = REPULSION * push + SAME_ARTIST * artist
+        away = REPULSION * push
+        if felt.pushed:
+            artist = min((felt.pushed.get(artist_id, 0.0) for artist_id in candidate.artist_ids), default=0.0)
+            away += SAME_ARTIST * artist
         if candidate.track_id not in vectors:
             draws = (felt.drawn.get(artist_id, NOT_DRAWN) for artist_id in candidate.artist_ids)
             pull, moment = max(draws, key=lambda draw: draw[0], default=NOT_DRAWN)

@@ -30,7 +30,7 @@ from streams.settings import Settings, variable
 
 # The only one that may ask Redis; the others find what they need in the index and in memory.
 DEFAULTS: Mapping[str, Allowance] = {
-    "similar_artists": Allowance(limit=24, within_s=0.25),
+    "similar_artists": Allowance(limit=16, within_s=0.25),
     "fresh_nearby": Allowance(limit=6),
     "rising": Allowance(limit=30),
 }

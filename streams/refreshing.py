@@ -160,7 +160,7 @@ def _warm(directory: Path, version: str) -> Any:
     """Tables with everything worked out that the first request would wait for."""
     tables = load(directory, version)
     one = tables.learned
-    _ = tables.keys, one.neighbours, one.fold_in, one.counts, one.place_within_artist, one.listed_factors
+    _ = tables.places, one.neighbours, one.fold_in, one.counts, one.place_within_artist, one.listed_factors
     return tables
 
 

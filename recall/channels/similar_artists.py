@@ -16,12 +16,12 @@ from recall.query import RecallQuery
 from recall.tracks import CataloguedTrack
 
 # Artists of the query that are looked at, and artists like each of them. A search tells of the first alone.
-SOURCES_MAX, RELATED_MAX = 2, 12
+SOURCES_MAX, RELATED_MAX = 2, 8
 PER_ARTIST = 2
 # Found for each track that is wanted: of an artist only a few count.
-OVERFETCH = 3
+OVERFETCH = 2
 # An artist sounds like the mean of its best known tracks; artists like it have tracks among so many near that mean.
-MEAN_OF, NEAR_MEAN = 10, 50
+MEAN_OF, NEAR_MEAN = 10, 40
 # Who is like whom changes slowly, and is worked out by a search: each is kept for ten minutes.
 KEPT_MS, KEPT_MAX = 600_000, 20_000
 

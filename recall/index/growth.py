@@ -21,6 +21,9 @@ class Written:
     """Points written since the search graph was built, and since a copy was made to build it anew.
 
     Points and not operations are held, so that memory does not grow with how often one is written.
+
+    Attributes:
+        writes: how many times anything was written; who sees it stand still sees a rest.
     """
 
     def __init__(self, before: int) -> None:
@@ -29,6 +32,7 @@ class Written:
         self._outside: set[int] = set()
         self._waiting: set[int] | None = None
         self._brought: set[int] = set()
+        self.writes = 0
 
     @property
     def outside(self) -> int:
@@ -43,6 +47,7 @@ class Written:
     def add(self, points: Iterable[int]) -> None:
         """These were written, or deleted."""
         points = list(points)
+        self.writes += 1
         self._outside.update(points)
         if self._waiting is not None:
             self._waiting.update(points)

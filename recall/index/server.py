@@ -33,13 +33,11 @@ from recall.index.schema import (
     ADDED_AT,
     DECIMAL_FIELDS,
     DOC,
-    GRAPH_BUILD_BREADTH,
-    GRAPH_LINKS,
     INTEGER_FIELDS,
     KEYWORD_FIELDS,
     POPULARITY,
-    SEARCH_BREADTH,
     UPDATED_AT,
+    graph_of,
 )
 from recall.index.server_filters import server_filter
 from recall.index.ties import nearest_in_order
@@ -49,7 +47,6 @@ from recall.tracks import ACOUSTIC, LEARNED, CataloguedTrack, IndexedTrack, Vect
 _WRITTEN_AT_ONCE = 256
 _READ_AT_ONCE = 1_000
 _TIMEOUT_S = 10
-_GRAPH = models.HnswConfigDiff(m=GRAPH_LINKS, ef_construct=GRAPH_BUILD_BREADTH)
 _FIELDS: Mapping[str, models.PayloadSchemaType] = {
     **dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD),
     **dict.fromkeys(DECIMAL_FIELDS, models.PayloadSchemaType.FLOAT),
@@ -137,10 +134,10 @@ class ServerIndex:
         Raises:
             IndexUnavailable: the server does not answer, or its collection holds other vectors.
         """
-        vectors = {n: models.VectorParams(size=s, distance=models.Distance.DOT) for n, s in self._dimensions.items()}
+        vectors = {name: _vector_params(name, size) for name, size in self._dimensions.items()}
         if not await _answer(self._client.collection_exists(self._collection)):
             try:
-                await _answer(self._client.create_collection(self._collection, vectors, hnsw_config=_GRAPH))
+                await _answer(self._client.create_collection(self._collection, vectors))
             except IndexUnavailable:
                 # Another worker may have been first.
                 if not await _answer(self._client.collection_exists(self._collection)):
@@ -228,7 +225,7 @@ class ServerIndex:
     ) -> list[Hit]:
         """At most `limit` tracks that match, nearest first, ties by track id."""
         query, condition = query_vector(vector, using, self._dimensions), server_filter(where)
-        params = models.SearchParams(hnsw_ef=SEARCH_BREADTH, exact=exact)
+        params = models.SearchParams(hnsw_ef=graph_of(using).search_breadth, exact=exact)
 
         async def search(wanted: int) -> list[Hit]:
             found = await _answer(
@@ -315,6 +312,14 @@ class ServerIndex:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+def _vector_params(name: str, size: int) -> models.VectorParams:
+    graph = graph_of(name)
+    own = models.HnswConfigDiff(
+        m=graph.links, ef_construct=graph.build_breadth, full_scan_threshold=graph.compare_all_below_kb
+    )
+    return models.VectorParams(size=size, distance=models.Distance.DOT, hnsw_config=own)
 
 
 async def _answer(asked: Awaitable[_Answer]) -> _Answer:

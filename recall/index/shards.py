@@ -32,28 +32,38 @@ from qdrant_edge import (
 
 from recall.errors import IndexUnavailable
 from recall.index.schema import (
-    COMPARE_ALL_BELOW_KB,
     DECIMAL_FIELDS,
-    GRAPH_BUILD_BREADTH,
-    GRAPH_LINKS,
+    GRAPH,
     INTEGER_FIELDS,
     KEYWORD_FIELDS,
     PLAIN_BELOW_KB,
+    Graph,
+    graph_of,
 )
 
 
 def shard_config(dimensions: Mapping[str, int]) -> EdgeConfig:
     """One named vector a dimension, compared by dot product, in one segment once it is optimised."""
     return EdgeConfig(
-        vectors={name: EdgeVectorParams(size=size, distance=Distance.Dot) for name, size in dimensions.items()},
-        # Links within each genre and artist (payload_m) would cost several times the build.
-        hnsw_config=HnswIndexConfig(
-            GRAPH_LINKS, GRAPH_BUILD_BREADTH, COMPARE_ALL_BELOW_KB, payload_m=0, memory=Memory.Cached
-        ),
+        vectors={name: _vector_config(name, size) for name, size in dimensions.items()},
+        hnsw_config=_graph_config(GRAPH),
         # The engine's default drops stored tracks from the page cache: an answer then waits on 100 reads of the disk.
         payload_memory=Memory.Cached,
         id_tracker_memory=Memory.Cached,
         optimizers=EdgeOptimizersConfig(indexing_threshold=PLAIN_BELOW_KB, default_segment_number=1),
+    )
+
+
+def _vector_config(name: str, size: int) -> EdgeVectorParams:
+    graph = graph_of(name)
+    own = None if graph == GRAPH else _graph_config(graph)
+    return EdgeVectorParams(size=size, distance=Distance.Dot, hnsw_config=own)
+
+
+def _graph_config(graph: Graph) -> HnswIndexConfig:
+    # Links within each genre and artist (payload_m) would cost several times the build.
+    return HnswIndexConfig(
+        graph.links, graph.build_breadth, graph.compare_all_below_kb, payload_m=0, memory=Memory.Cached
     )
 
 

@@ -27,6 +27,7 @@ FLUSH_S = 30.0
 REST_S = 5.0
 # So long a catalogue that keeps growing waits for a rest, and so long a failure for another attempt.
 PATIENCE_S = 60.0
+SHARE = 5
 OPTIMISING, OPTIMISED = "building the search graph", "search graph built"
 
 
@@ -78,7 +79,11 @@ class Collection:
     def keep_in_order(self, settings: Settings) -> None:
         """Flush it and build its search graph, now and then, until `close`."""
         if isinstance(self.index, EdgeIndex):
-            steps = (flush_now_and_then(self.index), optimise_when_grown(self.index, settings.optimise_above))
+            steps = (
+                self.index.warm_up(),
+                flush_now_and_then(self.index),
+                optimise_when_grown(self.index, settings.optimise_above),
+            )
             self.tasks += map(asyncio.create_task, steps)
 
     def failure(self) -> BaseException | None:
@@ -155,16 +160,20 @@ async def flush_now_and_then(index: EdgeIndex) -> None:
 
 
 async def optimise_when_grown(index: EdgeIndex, above: int) -> None:
-    """Build the search graph anew once many tracks are outside it, at the next rest if one comes soon enough."""
-    before, since_s = -1, time.monotonic()
+    """Build the search graph anew once many tracks are outside it, at the next rest if one comes soon enough.
+
+    It takes no more than one part in `SHARE` of a core's time, however much is written.
+    """
+    before, since_s, not_before_s = -1, time.monotonic(), 0.0
     while True:
         waiting, now_s = index.unoptimised, time.monotonic()
         if waiting < above:
             since_s = now_s
-        elif waiting == before or now_s - since_s >= PATIENCE_S:
+        elif now_s >= not_before_s and (index.writes == before or now_s - since_s >= PATIENCE_S):
             await _optimise(index, waiting)
             since_s = time.monotonic()
-        before = waiting
+            not_before_s = since_s + (SHARE - 1) * (since_s - now_s)
+        before = index.writes
         await asyncio.sleep(REST_S)
 
 

@@ -334,6 +334,16 @@ async def test_what_was_learned_of_a_track_outlives_its_records_but_not_the_trac
     assert await index.vectors(["t", "u"], using=COOCCURRENCE) == {}
 
 
+ORDERED = (
+    NO_FILTER,
+    TrackFilter(genres_any=("rock",)),
+    TrackFilter(genres_any=("rock", "jazz")),
+    TrackFilter(artists_any=("a",)),
+    TrackFilter(artists_any=("a",), genres_any=("pop", "jazz")),
+    TrackFilter(artists_none=("b",)),
+)
+
+
 async def test_any_order_of_writes_leaves_what_plain_arithmetic_leaves(index: TrackIndex) -> None:
     draw, rng, oracle = random.Random(11), np.random.default_rng(11), BruteIndex()
     names = [f"t{n}" for n in range(12)]
@@ -343,7 +353,14 @@ async def test_any_order_of_writes_leaves_what_plain_arithmetic_leaves(index: Tr
             case "upsert":
                 tracks = [
                     with_more(
-                        one(name, unit(rng) if draw.random() < 0.6 else None, updated_at_ms=draw.randint(0, 9)),
+                        one(
+                            name,
+                            unit(rng) if draw.random() < 0.6 else None,
+                            updated_at_ms=draw.randint(0, 9),
+                            artist=draw.choice("ab"),
+                            genres=tuple(draw.sample(["rock", "pop", "jazz"], draw.randint(0, 2))),
+                            popularity=float(draw.randint(0, 99)),
+                        ),
                         **({"audio": audio(0, 0, 1)} if draw.random() < 0.5 else {}),
                         **({COOCCURRENCE: unit(rng)} if draw.random() < 0.3 else {}),
                     )
@@ -361,6 +378,8 @@ async def test_any_order_of_writes_leaves_what_plain_arithmetic_leaves(index: Tr
                 await oracle.withdraw(chosen[:1])
         found = await index.fetch(names, with_vectors=True)
         assert plain(found) == plain(await oracle.fetch(names, with_vectors=True))
+        for where in ORDERED:
+            assert await index.most_popular(20, where) == await oracle.most_popular(20, where)
 
 
 def plain(found: dict[str, IndexedTrack]) -> dict[str, Any]:
@@ -478,6 +497,28 @@ async def test_optimised_index_finds_the_same_and_keeps_what_was_written_meanwhi
     again = EdgeIndex.open(tmp_path, dimensions=DIMENSIONS)
     assert await again.count() == 12_000
     assert len(list(tmp_path.glob("shard-*"))) == 1
+    await again.close()
+
+
+async def test_what_is_read_ahead_is_what_is_stored_and_gives_way_to_what_is_written(tmp_path: Path) -> None:
+    index = EdgeIndex.open(tmp_path, dimensions=DIMENSIONS)
+    tracks = some_tracks(200)
+    await index.upsert(tracks)
+    await index.close()
+    again = EdgeIndex.open(tmp_path, dimensions=DIMENSIONS)
+    warming = asyncio.create_task(again.warm_up())
+    await asyncio.sleep(0)
+    await again.upsert([one("t007", along(2), title="Newer", updated_at_ms=999), one("t199", updated_at_ms=999)])
+    await again.withdraw(["t008", "t198"])
+    await warming
+    found = await again.fetch([track.track.track_id for track in tracks])
+    assert len(found) == 198
+    assert found["t007"].track.title == "Newer"
+    assert found["t007"].vectors[ACOUSTIC].tolist() == along(2).tolist()
+    assert found["t199"].vectors == {}
+    for track in tracks[9:198]:
+        assert found[track.track.track_id].track == track.track
+        assert found[track.track.track_id].vectors.keys() == track.vectors.keys()
     await again.close()
 
 
