@@ -8,6 +8,7 @@ from recall.channels.factors import Factors
 from recall.channels.fresh import Fresh
 from recall.channels.fresh_nearby import FreshNearby
 from recall.channels.genre_popular import GenrePopular
+from recall.channels.listeners import Listeners
 from recall.channels.neighbours import Neighbours
 from recall.channels.playlist import InPlaylists
 from recall.channels.protocol import Allowance, Candidate, Channel
@@ -28,6 +29,7 @@ __all__ = [
     "FreshNearby",
     "GenrePopular",
     "InPlaylists",
+    "Listeners",
     "Neighbours",
     "Rising",
     "SameArtist",

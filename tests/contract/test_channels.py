@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from models import co_listening
 from models.collaborative import learn
 from models.tables import Tables, ordered
 from recall.channels import (
@@ -24,6 +25,7 @@ from recall.channels import (
     FreshNearby,
     GenrePopular,
     InPlaylists,
+    Listeners,
     Neighbours,
     Rising,
     SameArtist,
@@ -85,9 +87,10 @@ MAKERS: dict[str, Callable[[TrackIndex], Channel]] = {
     "artist_neighbours": lambda index: ArtistNeighbours(index, shelf()),
     "neighbours": lambda index: Neighbours(index, shelf()),
     "factors": lambda index: Factors(index, shelf()),
+    "listeners": lambda index: Listeners(index, shelf()),
 }
 # What these propose is known by id alone, and filtered after recall, as everything is once more.
-UNFILTERED = {"anchors", "genre_popular", "rising", "artist_neighbours", "neighbours", "factors"}
+UNFILTERED = {"anchors", "genre_popular", "rising", "artist_neighbours", "neighbours", "factors", "listeners"}
 # These have something to say only of a person's own starts, which the query holds: they look nothing up.
 OF_A_PERSON = {"anchors"}
 
@@ -117,7 +120,8 @@ def shelf() -> Shelf:
     rng = np.random.default_rng(1)
     lists = [rng.permutation(places["rock" if number % 2 else "jazz"])[:8] for number in range(60)]
     learned = learn(columns_of(tracks, np.zeros((len(tracks), 64), np.float32)), lists)
-    return Shelf(Tables([track.track_id for track in tracks], learned))
+    listeners = co_listening.learn([np.asarray(one) for one in lists], len(tracks))
+    return Shelf(Tables([track.track_id for track in tracks], learned, listeners=listeners))
 
 
 def query(*starts: IndexedTrack, where: TrackFilter = NO_FILTER) -> RecallQuery:

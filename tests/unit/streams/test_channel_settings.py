@@ -19,7 +19,16 @@ def opened(text: str) -> tuple[list[str], dict[str, Allowance]]:
 
 
 ALL = [
-    *("acoustic", "playlist", "same_artist", "similar_artists", "artist_neighbours", "neighbours", "factors"),
+    *(
+        "acoustic",
+        "playlist",
+        "same_artist",
+        "similar_artists",
+        "artist_neighbours",
+        "neighbours",
+        "factors",
+        "listeners",
+    ),
     *("fresh", "fresh_nearby", "genre_popular", "rising", "anchors", "described"),
 ]
 
