@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +28,9 @@ SEED_ARTISTS_MAX = 3
 # From here on, of 100, everybody knows a track.
 POPULAR = 70.0
 VARIETY = "variety"
+# Releases of the artists that somebody listens to have at least so much of a list: what learns from lists has nothing
+# to say for a track that is in none.
+SHARE_OF_NEWS = 0.1
 # Below the value of any candidate that is not barred; values are within -1..1.
 GIVES_WAY = -10.0
 
@@ -93,6 +97,13 @@ def balance_of(
         strict=max_per_artist is not None,
         shares=shares,
     )
+
+
+def with_news(balance: Balance, track_ids: AbstractSet[str]) -> Balance:
+    """The same, and some of these releases in any case."""
+    least = min(len(track_ids), max(1, round(SHARE_OF_NEWS * balance.limit)))
+    news = Share(lambda track: track.track_id in track_ids, least, balance.limit)
+    return dataclasses.replace(balance, shares=(*balance.shares, news)) if track_ids else balance
 
 
 def is_popular(track: CataloguedTrack) -> bool:
@@ -195,11 +206,13 @@ class _Bounds:
         self._counts = [0] * len(self._groups)
 
     def due(self) -> NDArray[np.bool_] | None:
-        """(N,) the only ones to take from now on, so that a share gets its least; `None` when none is due."""
+        """(N,) the only ones to take from now on, so that each share gets its least; `None` when none is due."""
+        needed, due = 0, None
         for group, share, count in zip(self._groups, self._balance.shares, self._counts, strict=True):
-            if share.least - count >= self._left and np.isfinite(self.barred[group]).any():
-                return group
-        return None
+            if share.least > count and np.isfinite(self.barred[group]).any():
+                needed += share.least - count
+                due = group if due is None else due | group
+        return due if needed >= self._left else None
 
     def take(self, place: int) -> None:
         self._left -= 1

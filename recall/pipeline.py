@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
-from recall.diversity import balance_of, choose
+from recall.diversity import balance_of, choose, with_news
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
 from recall.filters import Sifted, contradictions, forbidden, why_short
@@ -146,7 +146,8 @@ class Recommender:
                 sifted = Sifted(fuse(found, surface.weighed(self.weights)), rules)
                 distinct = await self._judged(begun.query, one_release_each(sifted, most))
                 vectors = await self._vectors(distinct)
-                chosen = choose(rank(distinct, vectors, begun.felt), vectors, balance)
+                news = {one.track.track_id for one in found.get("fresh", ())} if starts else set()
+                chosen = choose(rank(distinct, vectors, begun.felt), vectors, with_news(balance, news))
                 items = arranged(chosen, vectors, surface)
             if len(items) == limit or all(len(some) < asked for some in found.values()):
                 break

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recall.diversity import VARIETY, Balance, Share, balance_of, choose
+from recall.diversity import VARIETY, Balance, Share, balance_of, choose, with_news
 from recall.merge import Merged
 from recall.spacing import spread
 from recall.surfaces import surface_of
@@ -140,6 +140,24 @@ def test_tenth_of_a_discovery_is_what_everybody_knows(popular_are: str) -> None:
     ranked.sort(key=lambda one: -one.score)
     chosen = choose(ranked, {}, balance_of(30, surface_of("discover_weekly"), (), None))
     assert sum((one.track.popularity or 0) > 80 for one in chosen) == 3
+
+
+@pytest.mark.parametrize(("limit", "releases", "shown"), [(30, 6, 3), (30, 2, 2), (5, 6, 1), (100, 6, 6)])
+def test_some_releases_are_in_a_list_however_low_they_rank(limit: int, releases: int, shown: int) -> None:
+    ranked = [merged(f"o{i}", 1 - i / 1000) for i in range(200)]
+    ranked += [merged(f"new{i}", -1 - i / 1000) for i in range(releases)]
+    balance = with_news(replace(FREE, limit=limit), {f"new{i}" for i in range(releases)})
+    chosen = ids(choose(ranked, {}, balance))
+    assert chosen[-shown:] == [f"new{i}" for i in range(shown)]
+    assert sum(one.startswith("new") for one in chosen) == shown
+
+
+def test_shares_that_are_due_together_each_get_their_least() -> None:
+    ranked = [
+        merged(f"{kind}{i}", worth - i / 1000) for kind, worth in (("o", 1.0), ("a", 0.5), ("b", 0.1)) for i in range(9)
+    ]
+    shares = [Share(lambda one, kind=kind: one.track_id.startswith(kind), 2, 9) for kind in "ab"]
+    assert ids(choose(ranked, {}, replace(FREE, limit=5, shares=shares))) == ["o0", "a0", "a1", "b0", "b1"]
 
 
 def test_shares_that_nothing_fits_are_left() -> None:
