@@ -7,7 +7,7 @@ reading again never counts anything twice. A withdrawn playlist is not there any
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,15 +123,31 @@ def read_catalogue(connection: Connection, prefix: str) -> tuple[list[Catalogued
     return [catalogued(one, artists, added_at_ms=0) for one in tracks.values()], playlists
 
 
-def standing(connection: Connection, spec: TopicSpec, prefix: str) -> Iterator[tuple[bytes, bytes | None]]:
-    """Keys and values of a topic from its beginning to its end of now, in the order of each partition.
+def partitions_of(connection: Connection, spec: TopicSpec, prefix: str) -> int:
+    """How many partitions a topic has; 0 when there is none.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+    """
+    consumer = _consumer(connection)
+    try:
+        return len(_ends(consumer, spec, prefix))
+    finally:
+        consumer.close()
+
+
+def standing(
+    connection: Connection, spec: TopicSpec, prefix: str, wanted: Callable[[int], bool] = lambda partition: True
+) -> Iterator[tuple[bytes, bytes | None]]:
+    """Keys and values of the partitions wanted, from their beginning to their end of now, in the order of each.
 
     Raises:
         BrokerUnavailable: no broker answers, or it stops giving records.
     """
     consumer = _consumer(connection)
     try:
-        offsets = {spec.name: _ends(consumer, spec, prefix)}
+        ends = {one: end for one, end in _ends(consumer, spec, prefix).items() if wanted(int(one))}
+        offsets = {spec.name: ends}
         yield from ((one.key, one.value) for one in _records(consumer, spec, prefix, offsets) if one.key is not None)
     finally:
         consumer.close()

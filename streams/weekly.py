@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
+
+from aiokafka.partitioner import murmur2
 
 from streams.logged import standing
 from streams.pace import Pace
@@ -82,19 +83,43 @@ def week_of(at_ms: int) -> str:
     return f"{year}-W{week:02d}"
 
 
-def share_of(user_ids: Sequence[str], number: int, shares: int) -> list[str]:
-    """The persons of one of several runs at a time: each belongs to one share, whoever is asked."""
-    return [one for one in user_ids if zlib.crc32(one.encode()) % shares == number - 1]
+@dataclass(frozen=True)
+class Share:
+    """What one of several runs at a time does: some of the topic's partitions, and the persons whose lists are there.
+
+    A run reads and remembers nothing of the others'.
+
+    Attributes:
+        number: from 1.
+        shares: of them.
+        partitions: of `playlists.weekly`.
+    """
+
+    number: int
+    shares: int
+    partitions: int
+
+    def has(self, partition: int) -> bool:
+        """Whether a partition is its own."""
+        return partition % self.shares == self.number - 1
+
+    def persons(self, user_ids: Sequence[str]) -> list[str]:
+        """Those of its partitions."""
+        return [one for one in user_ids if self.has(self.partition_of(one))]
+
+    def partition_of(self, user_id: str) -> int:
+        """Where Kafka's clients put what is keyed by a person."""
+        return int(murmur2(user_id.encode()) & 0x7FFFFFFF) % self.partitions
 
 
-def lists_so_far(connection: Connection, prefix: str) -> dict[str, WeeklyPlaylist]:
-    """The newest list of each person.
+def lists_so_far(connection: Connection, prefix: str, share: Share | None = None) -> dict[str, WeeklyPlaylist]:
+    """The newest list of each person of a share.
 
     Raises:
         BrokerUnavailable: Kafka does not answer.
     """
     found: dict[str, WeeklyPlaylist] = {}
-    for key, value in standing(connection, PLAYLISTS_WEEKLY, prefix):
+    for key, value in standing(connection, PLAYLISTS_WEEKLY, prefix, share.has if share else lambda partition: True):
         user_id = key.decode(errors="replace")
         if value is None:
             found.pop(user_id, None)

@@ -50,7 +50,10 @@ def weekly(
     ] = None,
     active_days: Annotated[float, typer.Option(min=0, help="For whoever did something in so many days.")] = 28,
     share: Annotated[
-        str, typer.Option(callback=_share, metavar="I/N", help="One of N runs at a time, on machines of their own.")
+        str,
+        typer.Option(
+            callback=_share, metavar="I/N", help="One of N runs at a time, each with some of the topic's partitions."
+        ),
     ] = "1/1",
     at_once: Annotated[int, typer.Option(min=1, max=500, help="Requests under way, at most.")] = 16,
     again: Annotated[bool, typer.Option("--again", help="Make this week's lists anew.")] = False,
@@ -66,15 +69,21 @@ def weekly(
 
     Example: throughbeat weekly --active-days 90
     """
-    from streams.weekly import lists_so_far, make_lists, share_of, week_of
+    from streams.logged import partitions_of
+    from streams.weekly import Share, lists_so_far, make_lists, week_of
     from topics.client import Client
+    from topics.specs import PLAYLISTS_WEEKLY
 
     settings = settings_from(kafka, prefix, data_dir)
     now_ms = int(time.time() * 1000)
     wanted = week or week_of(now_ms)
     number, shares = map(int, share.split("/"))
-    persons = share_of(asyncio.run(_active(settings, int(now_ms - active_days * DAY_MS))), number, shares)
-    before = lists_so_far(connection_of(settings), settings.topic_prefix)
+    partitions = partitions_of(connection_of(settings), PLAYLISTS_WEEKLY, settings.topic_prefix)
+    if shares > partitions:
+        raise ListsNotMade(f"expected at most {partitions} shares, one a partition of playlists.weekly, got {shares}")
+    mine = Share(number, shares, partitions)
+    persons = mine.persons(asyncio.run(_active(settings, int(now_ms - active_days * DAY_MS))))
+    before = lists_so_far(connection_of(settings), settings.topic_prefix, mine)
     began_s, stop = time.monotonic(), threading.Event()
     with Client(connection_of(settings), settings.topic_prefix) as client, _progress(len(persons)) as on_seen:
         client.prepare()

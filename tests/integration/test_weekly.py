@@ -14,7 +14,7 @@ from streams.cli import app
 from streams.connections import connection_of
 from streams.embedded.stack import RunningStack
 from streams.up import environment_of
-from streams.weekly import lists_so_far
+from streams.weekly import Share, lists_so_far
 from tests.integration.installation import Installation, features, track
 from topics.records import Listen, WeeklyPlaylist
 from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS
@@ -79,6 +79,14 @@ def test_shares_of_several_runs_are_everybody_once(here: Installation) -> None:
     made = [weekly(here, "--week", "2026-W20", "--share", f"{number}/3")["made"] for number in (1, 2, 3)]
     assert sum(made) == 3
     assert {one.week for one in lists(here).values()} == {"2026-W20"}
+    # Where Kafka put a person's list is where its run looks for it.
+    assert sum(weekly(here, "--week", "2026-W20", "--share", f"{number}/4")["kept"] for number in range(1, 5)) == 3
+    for number in range(1, 5):
+        mine = Share(number, 4, 4)
+        found = lists_so_far(connection_of(here.settings), here.settings.topic_prefix, mine)
+        assert set(found) == set(mine.persons(PERSONS))
+    result = CliRunner().invoke(app, ["weekly", "--share", "5/5"], env=environment_of(here.settings))
+    assert "expected at most 4 shares, one a partition of playlists.weekly, got 5" in result.stderr
 
 
 def test_lists_that_could_not_be_made_are_told_and_made_by_the_next_run(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streams.pace import Pace
-from streams.weekly import TRIES, WEEKS_KEPT, earlier_of, make_lists, request_for, share_of, week_of
+from streams.weekly import TRIES, WEEKS_KEPT, Share, earlier_of, make_lists, request_for, week_of
 from topics.errors import PublishFailed
 from topics.records import EarlierWeek, Item, RecommendationReply, RecommendationRequest, ReplyError, WeeklyPlaylist
 
@@ -141,6 +141,8 @@ def test_the_weeks_before_are_remembered_and_the_oldest_is_forgotten() -> None:
 
 def test_every_person_is_in_one_share() -> None:
     everybody = [f"u{n}" for n in range(1000)]
-    shares = [share_of(everybody, number, 7) for number in range(1, 8)]
+    shares = [Share(number, 3, 12).persons(everybody) for number in range(1, 4)]
     assert sorted(one for share in shares for one in share) == sorted(everybody)
-    assert all(80 < len(share) < 210 for share in shares)
+    assert all(200 < len(share) < 470 for share in shares)
+    # Where Kafka's own clients put these keys, of four partitions.
+    assert [Share(1, 1, 4).partition_of(one) for one in ("ada", "bo {%7B}", "晴天")] == [1, 2, 3]
