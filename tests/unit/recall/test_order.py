@@ -118,6 +118,9 @@ def test_better_order_tells_what_it_saves_and_leaves_what_is_smooth() -> None:
     order, now, better = better_order(jumping, {})
     assert order == [0, 3, 1, 2]
     assert (now, better) == (pytest.approx(ENERGY * 2.4 / 3), pytest.approx(ENERGY * 1.7 / 3))
+    # Rising all along is as smooth as can be, though it has no end that comes down.
+    rising = [sounding(at, energy=energy) for at, energy in enumerate([0.0, 0.3, 0.6, 0.9])]
+    assert better_order(rising, {}) == ([0, 1, 2, 3], pytest.approx(ENERGY * 0.3), pytest.approx(ENERGY * 0.3))
     same = [sounding(at, energy=0.5) for at in range(5)]
     assert better_order(same, {})[0] == [0, 1, 2, 3, 4]
     assert better_order(same[:1], {}) == ([0], 0.0, 0.0)
