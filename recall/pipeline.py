@@ -49,7 +49,7 @@ from topics.records import Listen, RecommendationRequest, Understood
 SHALLOW, DEEP = 1.5, 20
 LEAST = 45
 # With a prior to choose among them, more candidates are worth looking at.
-JUDGED = 3
+JUDGED = 2
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Recommender:
                 news = {one.track.track_id for one in found.get("fresh", ())} if starts else set()
                 chosen = choose(rank(distinct, vectors, begun.felt), vectors, with_news(balance, news))
                 items = arranged(chosen, vectors, surface)
-            if len(items) == limit or all(len(some) < asked for some in found.values()):
+            if len(items) == limit or not self._more_to_find(found, asked):
                 break
         short = len(items) < limit
         notes = (why_short(len(items), limit, sifted.removed, begun.request.filters),) if short else ()
@@ -223,14 +223,21 @@ class Recommender:
                 found[name] = task.result()
         return found, tuple(degraded)
 
+    def _more_to_find(self, found: Mapping[str, Sequence[Candidate]], asked: int) -> bool:
+        """Whether a channel found all that it was asked for, so that it may know more."""
+        return any(len(some) >= self._allowance(name).of(asked) for name, some in found.items())
+
+    def _allowance(self, name: str) -> Allowance:
+        return self.allowances.get(name, UNBOUNDED)
+
     async def _in_time(self, channel: Channel, query: RecallQuery, limit: int, deadline_s: float) -> list[Candidate]:
         if asyncio.get_running_loop().time() >= deadline_s:
             raise ChannelUnavailable(f"no time left for {channel.name}")
-        bounds = self.allowances.get(channel.name, UNBOUNDED)
+        bounds = self._allowance(channel.name)
         try:
             with self.timed(f"channel:{channel.name}"):
                 async with asyncio.timeout(bounds.within_s):
-                    return await channel.candidates(query, limit if bounds.limit is None else min(limit, bounds.limit))
+                    return await channel.candidates(query, bounds.of(limit))
         except TimeoutError as error:
             raise ChannelUnavailable(f"{channel.name} took longer than {bounds.within_s} s") from error
 

@@ -13,8 +13,8 @@ _NOT_WORD = re.compile(r"[^a-z0-9]+")
 
 _BRACKETED = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
 _DASH = re.compile(r"\s[-–—]+\s*")
-# What all titles have that are more than a stem.
-_PARTED = re.compile(r"[(\[{]|\s[-–—]|\s(?:feat\.?|ft\.|featuring)\s", re.IGNORECASE)
+# A title without these, and without a guest, is nothing but a stem.
+_PARTING = frozenset("([{-–—")
 _LISTED = re.compile(r"[;/]")
 _GUESTS = re.compile(r"(?<=\S)\s(?:feat\.?|ft\.|featuring)\s(.*)$", re.IGNORECASE)
 _BILLED = re.compile(r"\s*(?:feat|ft|featuring|with|prod|produced by|&)(?![a-z])\.?(.*)", re.IGNORECASE)
@@ -87,7 +87,7 @@ def read_title(title: str) -> Title:
     >>> read_title("Halo - Live; 2011 Remaster").stem, read_title("Halo [Live]").stem
     ('halo live', 'halo live')
     """
-    if _PARTED.search(title) is None:
+    if _PARTING.isdisjoint(title) and _GUESTS.search(title) is None:
         return Title(title_key(title), NOBODY, False)
     left_out: list[str] = []
     guests: list[str] = []

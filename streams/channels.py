@@ -29,11 +29,19 @@ from streams.errors import SettingInvalid
 from streams.plays import PlayBoard
 from streams.settings import Settings, variable
 
-# The only one that may ask Redis; the others find what they need in the index and in memory.
+# Every candidate costs an answer some 20 us, and each channel's last ones seldom come to anything. `similar_artists` is
+# the only one that may ask Redis; the others find what they need in the index and in memory.
 DEFAULTS: Mapping[str, Allowance] = {
-    "similar_artists": Allowance(limit=16, within_s=0.25),
+    "acoustic": Allowance(share=0.8),
+    "playlist": Allowance(share=0.6),
+    "same_artist": Allowance(share=0.5),
+    "similar_artists": Allowance(limit=12, within_s=0.25),
+    "artist_neighbours": Allowance(share=0.8),
+    "neighbours": Allowance(share=0.5),
+    "factors": Allowance(share=0.4),
+    "genre_popular": Allowance(share=0.5),
     "fresh_nearby": Allowance(limit=6),
-    "rising": Allowance(limit=30),
+    "rising": Allowance(share=0.4),
 }
 OFF = "off"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Protocol
 
 from msgspec import Struct
@@ -24,10 +25,22 @@ class Candidate(Struct, frozen=True, gc=False):
 
 
 class Allowance(Struct, frozen=True, gc=False):
-    """What a channel may take: at most so many candidates, within so long; `None` = as the request has it."""
+    """What a channel may take.
+
+    Attributes:
+        limit: at most so many candidates, whatever is asked for; `None` = no bound.
+        within_s: seconds; `None` = as long as the request has.
+        share: of the candidates that are asked for, where others find much the same.
+    """
 
     limit: int | None = None
     within_s: float | None = None
+    share: float = 1.0
+
+    def of(self, asked: int) -> int:
+        """How many candidates the channel is asked for."""
+        wanted = ceil(self.share * asked)
+        return wanted if self.limit is None else min(wanted, self.limit)
 
 
 UNBOUNDED = Allowance()

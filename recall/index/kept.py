@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
 
 from recall.index.points import track_of_doc
 from recall.index.protocol import TrackFilter
@@ -37,8 +39,7 @@ class Kept:
     def keep(self, read: Mapping[int, IndexedTrack]) -> None:
         """Keep what was read."""
         self._tracks.update(read)
-        while len(self._tracks) > self._tracks_max:
-            del self._tracks[next(iter(self._tracks))]
+        _shorten(self._tracks, self._tracks_max)
 
     def forget(self, points: Iterable[int]) -> None:
         """These points are about to be written."""
@@ -117,13 +118,19 @@ class Encoded:
     def keep(self, number: int, doc: str, acoustic: Vector | None) -> None:
         """Keep one as it is stored."""
         self._tracks[number] = doc, acoustic
-        if len(self._tracks) > self._most:
-            del self._tracks[next(iter(self._tracks))]
+        _shorten(self._tracks, self._most)
 
     def forget(self, points: Iterable[int]) -> None:
         """These points are about to be written."""
         for number in points:
             self._tracks.pop(number, None)
+
+
+def _shorten(kept: dict[int, Any], most: int) -> None:
+    """Forget the oldest tenth once there are too many: to look for the first of a dict, its gone ones are passed."""
+    if len(kept) > most:
+        for number in list(islice(kept, len(kept) - most + most // 10)):
+            del kept[number]
 
 
 def _decoded(doc: str, acoustic: Vector | None) -> IndexedTrack:

@@ -51,6 +51,8 @@ def shard_config(dimensions: Mapping[str, int]) -> EdgeConfig:
         payload_memory=Memory.Cached,
         id_tracker_memory=Memory.Cached,
         optimizers=EdgeOptimizersConfig(indexing_threshold=PLAIN_BELOW_KB, default_segment_number=1),
+        # One segment is searched by one thread; more only wake each other, for half as much again of a core's time.
+        max_search_threads=1,
     )
 
 

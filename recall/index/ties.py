@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from recall.index.protocol import Hit
 
-# Editions of one recording have one vector, so ties at the cut are common, and seldom longer than this.
-_SPARE = 8
+# Editions of one recording have one vector, so ties at the cut are common; seldom are they longer than this, and need
+# another search.
+_SPARE = 4
 _MOST = 4
 
 
