@@ -39,8 +39,8 @@ DEFAULTS: Mapping[str, Allowance] = {
     "artist_neighbours": Allowance(share=0.8),
     "neighbours": Allowance(share=0.5),
     "factors": Allowance(share=0.4),
+    "listeners": Allowance(share=0.4),
     "genre_popular": Allowance(share=0.5),
-    "fresh_nearby": Allowance(limit=6),
     "rising": Allowance(share=0.4),
 }
 OFF = "off"
