@@ -25,6 +25,8 @@ REDIS_GB = 64
 PERSON_BYTES = 29_200
 EVENTS_PER_S = 15_904
 EVENTS_A_DAY = 30
+# What `bench.weekly` tells the processor time of.
+PARTS = {"worker-index": "answering", "kafka": "Kafka", "redis": "Redis", "weekly": "`throughbeat weekly`"}
 
 
 def rows_of(weeks: list[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
@@ -41,10 +43,7 @@ def rows_of(weeks: list[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
     events = PEOPLE * EVENTS_A_DAY / 86_400
     return [
         ("lists a second", f"{PEOPLE:,} / {DAYS} days", f"{rate:,.0f}"),
-        _cores("answering", cpu["worker-index"], rate),
-        _cores("Kafka", cpu["kafka"], rate),
-        _cores("Redis", cpu["redis"], rate),
-        _cores("`throughbeat weekly`", cpu["weekly"], rate),
+        *(_cores(name, cpu[part], rate) for part, name in PARTS.items() if part in cpu),
         (
             "a record of `playlists.weekly`, bytes",
             f"{first['record_bytes']:,} + {REMEMBERED} x {a_week:,} for each week that it remembers",
