@@ -98,9 +98,15 @@ class Running:
 
     def resident_mb(self) -> dict[str, float]:
         """Resident memory of each process of the stack, in MB."""
+        return {_name_of(one): round(one.memory_info().rss / 1e6, 1) for one in self._family()}
+
+    def cpu_s(self) -> dict[str, float]:
+        """Processor time that each process of the stack has taken so far."""
+        return {_name_of(one): one.cpu_times().user + one.cpu_times().system for one in self._family()}
+
+    def _family(self) -> list[psutil.Process]:
         supervisor = psutil.Process(self.process.pid)
-        family = [supervisor, *supervisor.children(recursive=True)]
-        return {_name_of(one): round(one.memory_info().rss / 1e6, 1) for one in family}
+        return [supervisor, *supervisor.children(recursive=True)]
 
 
 def _name_of(process: psutil.Process) -> str:

@@ -61,7 +61,15 @@ def refresh(
         logged = read_log(connection_of(settings), settings.topic_prefix)
         manifest = {"offsets": logged.offsets, "made_at_ms": int(time.time() * 1000)}
         model = load_checkpoint(serving_checkpoint(settings))
-        tables = tables_from(logged.tracks, logged.lists, model, seed=seed, manifest=manifest, on_step=on_step)
+        tables = tables_from(
+            logged.tracks,
+            logged.lists,
+            model,
+            seed=seed,
+            manifest=manifest,
+            listeners=logged.listeners,
+            on_step=on_step,
+        )
         version = save(tables, directory)
     return {"version": version, **tables.manifest}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from recall.channels.fresh import FRESH_MS, is_release
+from recall.channels.fresh import FRESH_MS, is_release, newest
 from recall.channels.protocol import Candidate
 from recall.index.protocol import TrackIndex
 from recall.pockets import pockets
@@ -31,13 +31,12 @@ class FreshNearby:
 
     async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
         """At most `limit` distinct tracks, best first. Raises ChannelUnavailable."""
-        most = min(limit, MOST)
+        most = limit if query.releases else min(limit, MOST)
         if not query.genres or most <= 0:
             return []
         where = dataclasses.replace(query.where, genres_any=query.where.genres_any or query.genres)
         since_ms = query.now_ms - FRESH_MS
-        newest = await self._index.newest(OVERFETCH * most, where)
-        fresh = {track.track_id: track for track in newest if track.added_at_ms >= since_ms}
+        fresh = {track.track_id: track for track in await newest(self._index, query, where, OVERFETCH * most)}
         groups = pockets(query.starts, query.breadth, POCKETS_MAX, thread=query.seeded) if fresh else ()
         if not groups:
             return []

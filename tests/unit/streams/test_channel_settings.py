@@ -19,8 +19,17 @@ def opened(text: str) -> tuple[list[str], dict[str, Allowance]]:
 
 
 ALL = [
-    *("acoustic", "playlist", "same_artist", "similar_artists", "artist_neighbours", "neighbours", "factors"),
-    *("fresh", "fresh_nearby", "genre_popular", "rising", "described"),
+    *(
+        "acoustic",
+        "playlist",
+        "same_artist",
+        "similar_artists",
+        "artist_neighbours",
+        "neighbours",
+        "factors",
+        "listeners",
+    ),
+    *("fresh", "fresh_nearby", "genre_popular", "rising", "anchors", "described"),
 ]
 
 
