@@ -75,6 +75,7 @@ def summary_rows(results: dict[str, dict[str, Any]]) -> list[tuple[str, str, str
     """The figures that were asked for."""
     loaded, asked, events = results["import_catalogue"], results["requests"], results["events"]
     sequential, overload = asked["sequential"], results["overload"]
+    four = asked["four_channels"]
     return [
         (
             "whole catalogue (234,575 tracks) through Kafka until searchable",
@@ -89,6 +90,12 @@ def summary_rows(results: dict[str, dict[str, Any]]) -> list[tuple[str, str, str
             "open loop, 100 requests/s",
             "p99 50 ms",
             f"{_tail(asked['open_loop']['ms'])}; {asked['open_loop']['statuses']}",
+        ),
+        (
+            f"beside it, with {len(four['on'])} channels: from taste, from a seed, 100 requests/s",
+            "",
+            f"{_tail(four['sequential']['taste']['ms'])}; {_tail(four['sequential']['seed']['ms'])}; "
+            f"{_tail(four['open_loop']['ms'])}, {four['open_loop']['statuses']}",
         ),
         (
             "p99 of answers while the search graph is built anew, to the usual",

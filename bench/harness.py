@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ import psutil
 
 from streams.connections import connection_of
 from streams.embedded.process import log_tail
+from streams.logged import ends_of
+from streams.observing.targets import read_targets
+from streams.refreshing import learned_from
 from streams.serving.collection import OPTIMISED
 from streams.settings import Settings, read_settings
 from streams.up import StackFile
@@ -35,6 +39,8 @@ PROCESSES = {
 READY_FILE = "bench-ready.json"
 # Before anything of our own runs.
 LOAD_BEFORE = os.getloadavg()[0]
+SETTLED_S = 30.0
+OUTSIDE = "throughbeat_index_tracks_outside_graph"
 # Fewer values have no tails worth a figure.
 TAILS_FROM = 20
 DATA = Path(os.environ.get("THROUGHBEAT_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -62,11 +68,46 @@ class Running:
             time.sleep(0.2)
         return time.perf_counter() - began
 
+    def wait_until_settled(self, within_s: float = 1_200.0) -> float:
+        """Wait until nothing is being learned or built any more, for half a minute on end; how long until then."""
+        began = time.perf_counter()
+        settled_s = began
+        while time.perf_counter() - settled_s < SETTLED_S:
+            due, outside = self.metric('throughbeat_track2vec{what="lists_due"}'), self.metric(OUTSIDE)
+            if due != 0 or outside is None or outside >= self.settings.optimise_above:
+                settled_s = time.perf_counter()
+            if time.perf_counter() - began > within_s:
+                raise SystemExit(f"the stack did not come to rest within {within_s:g} s: {due=}, {outside=}")
+            time.sleep(1.0)
+        return settled_s - began
+
+    def metric(self, name: str) -> float | None:
+        """What the index worker says now, by name and labels as they are exported."""
+        address = read_targets(self.settings.data_dir)["index"]
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"{name} ")), None)
+
+    def wait_until_learned(self, within_s: float = 600.0) -> float:
+        """Wait until the collaborative tables hold all that the log does; how long that took."""
+        began = time.perf_counter()
+        while learned_from(self.settings) != ends_of(connection_of(self.settings), self.settings.topic_prefix):
+            if time.perf_counter() - began > within_s:
+                raise SystemExit(f"the collaborative tables were not learned within {within_s:g} s")
+            time.sleep(1.0)
+        return time.perf_counter() - began
+
     def resident_mb(self) -> dict[str, float]:
         """Resident memory of each process of the stack, in MB."""
+        return {_name_of(one): round(one.memory_info().rss / 1e6, 1) for one in self._family()}
+
+    def cpu_s(self) -> dict[str, float]:
+        """Processor time that each process of the stack has taken so far."""
+        return {_name_of(one): one.cpu_times().user + one.cpu_times().system for one in self._family()}
+
+    def _family(self) -> list[psutil.Process]:
         supervisor = psutil.Process(self.process.pid)
-        family = [supervisor, *supervisor.children(recursive=True)]
-        return {_name_of(one): round(one.memory_info().rss / 1e6, 1) for one in family}
+        return [supervisor, *supervisor.children(recursive=True)]
 
 
 def _name_of(process: psutil.Process) -> str:

@@ -6,6 +6,7 @@ python -m bench.requests [--releases 300] [--skips 300] [--sequential 500] [--ra
 from __future__ import annotations
 
 import argparse
+import os
 import time
 import uuid
 from concurrent.futures import Future, wait
@@ -15,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.harness import DATA, Running, arguments, report, running, scratch, summary
+import recall.channels
+from bench.harness import DATA, arguments, report, running, scratch, summary
 from streams.importing.tracks import open_tracks
+from streams.settings import variable
 from topics.client import Client
 from topics.errors import RecordRefused
 from topics.records import (
@@ -32,6 +35,10 @@ from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS
 
 SEED = 7
 LISTENERS = 200
+# Channels beside which all the others are shown.
+FOUR = frozenset(("acoustic", "same_artist", "fresh", "genre_popular"))
+
+Figures = dict[str, object]
 
 
 def tracks_of(path: Path, count: int, rng: np.random.Generator) -> list[Track]:
@@ -78,7 +85,7 @@ def make_listeners(client: Client, tracks: list[Track]) -> dict[str, list[Track]
     return people
 
 
-def new_releases(client: Client, people: dict[str, list[Track]], count: int) -> dict[str, object]:
+def new_releases(client: Client, people: dict[str, list[Track]], count: int) -> Figures:
     """From `send` of a release to its first appearance in an answer for a listener of its artist."""
     taken, asked, missing = [], [], 0
     names = list(people)
@@ -108,7 +115,7 @@ def new_releases(client: Client, people: dict[str, list[Track]], count: int) -> 
     return {"ms": summary(taken), "requests_until_seen": summary(asked), "never_seen": missing}
 
 
-def skips(client: Client, people: dict[str, list[Track]], count: int) -> dict[str, object]:
+def skips(client: Client, people: dict[str, list[Track]], count: int) -> Figures:
     """From `send` of a skip to an answer in which it counts (asked with `after`)."""
     taken, late = [], 0
     names = list(people)
@@ -123,10 +130,10 @@ def skips(client: Client, people: dict[str, list[Track]], count: int) -> dict[st
     return {"ms": summary(taken), "not_counted": late}
 
 
-def sequential(client: Client, people: dict[str, list[Track]], tracks: list[Track], count: int) -> dict[str, object]:
+def sequential(client: Client, people: dict[str, list[Track]], tracks: list[Track], count: int) -> Figures:
     """Request to reply, one after the other: half from taste, half from a seed."""
     names = list(people)
-    figures: dict[str, object] = {}
+    figures: Figures = {}
     for kind in ("taste", "seed"):
         taken, inside = [], []
         for number in range(count // 2):
@@ -139,9 +146,7 @@ def sequential(client: Client, people: dict[str, list[Track]], tracks: list[Trac
     return figures
 
 
-def open_loop(
-    client: Client, people: dict[str, list[Track]], tracks: list[Track], rate: int, seconds: int
-) -> dict[str, object]:
+def open_loop(client: Client, people: dict[str, list[Track]], tracks: list[Track], rate: int, seconds: int) -> Figures:
     """Requests at a steady rate whatever comes back; a late start of a request counts against it."""
     names = list(people)
     taken: list[float] = []
@@ -166,26 +171,46 @@ def _note(taken: list[float], due: float, _: Future[RecommendationReply]) -> Non
     taken.append((time.perf_counter() - due) * 1000)
 
 
-def measure(here: Running, options: argparse.Namespace) -> dict[str, object]:
-    rng = np.random.default_rng(SEED)
-    tracks = tracks_of(DATA / "tracks.csv.gz", 10 * LISTENERS, rng)
-    figures: dict[str, object] = {}
-    with here.client() as client:
-        people = make_listeners(client, tracks)
-        sequential(client, people, tracks, 60)
-        figures["sequential"] = sequential(client, people, tracks, options.sequential)
-        figures["open_loop"] = open_loop(client, people, tracks, options.rate, options.seconds)
-        figures["new_release"] = new_releases(client, people, options.releases)
-        figures["skip"] = skips(client, people, options.skips)
-    return figures
+def channel_names() -> set[str]:
+    """Of all channels there are."""
+    rooms = (getattr(recall.channels, room) for room in recall.channels.__all__)
+    return {room.name for room in rooms if isinstance(getattr(room, "name", None), str)}
+
+
+def answers(
+    client: Client, people: dict[str, list[Track]], tracks: list[Track], options: argparse.Namespace
+) -> Figures:
+    """Latency of answers, one after the other and at a steady rate, once a few have been given."""
+    sequential(client, people, tracks, 60)
+    return {
+        "sequential": sequential(client, people, tracks, options.sequential),
+        "open_loop": open_loop(client, people, tracks, options.rate, options.seconds),
+    }
 
 
 def main() -> None:
     options = arguments(__doc__, releases=300, skips=300, sequential=500, rate=100, seconds=20)
-    with scratch() as data_dir, running(data_dir, str(DATA)) as here:
-        optimised_s = here.wait_until_optimised()
-        figures = {"graph_built_after_s": round(optimised_s, 1), **measure(here, options)}
-        report("requests", {**figures, "resident_mb": here.resident_mb()})
+    tracks = tracks_of(DATA / "tracks.csv.gz", 10 * LISTENERS, np.random.default_rng(SEED))
+    with scratch() as data_dir:
+        with running(data_dir, str(DATA)) as here, here.client() as client:
+            ready_s = {
+                "graph_built_after": here.wait_until_optimised(),
+                "settled_after": here.wait_until_settled(),
+                "tables_learned_after": here.wait_until_learned(),
+            }
+            people = make_listeners(client, tracks)
+            figures = {
+                "seconds": {name: round(seconds, 1) for name, seconds in ready_s.items()},
+                **answers(client, people, tracks, options),
+                "new_release": new_releases(client, people, options.releases),
+                "skip": skips(client, people, options.skips),
+                "resident_mb": here.resident_mb(),
+            }
+        os.environ[variable("channels")] = ",".join(f"{name}=off" for name in sorted(channel_names() - FOUR))
+        with running(data_dir) as here, here.client() as client:
+            here.wait_until_settled()
+            figures["four_channels"] = {"on": sorted(FOUR), **answers(client, people, tracks, options)}
+    report("requests", figures)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def found_of(ranked: Rows, wanted: Rows, k: int) -> NDArray[np.float64]:
 def best_first(scores: NDArray[np.float32], most: int) -> Rows:
     """Rows of the `most` greatest finite scores, the greatest first, ties by row; what is not finite is left out."""
     usable = np.flatnonzero(np.isfinite(scores))
-    if len(usable) > most:
+    if len(usable) > most > 0:
         least = np.partition(scores[usable], len(usable) - most)[len(usable) - most]
         usable = usable[scores[usable] >= least]
     return np.asarray(usable[np.argsort(-scores[usable], kind="stable")[:most]])

@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 from scipy.sparse import csr_matrix
 
 from models.bridge import Bridge
+from models.co_listening import CoListening
 from models.collaborative import Collaborative, Rows
 from models.ease import Weights
 from models.errors import CheckpointMismatch
@@ -47,6 +48,7 @@ class Tables:
         track_ids: of the rows, in the order of their keys (`ordered`).
         learned: of the same rows.
         prior: `None` when there were too few lists to learn it from.
+        listeners: `None` when nobody's sessions were there to learn it from.
         manifest: `offsets` (topic -> partition -> the next to read), and whatever else is to be known of them.
     """
 
@@ -55,6 +57,7 @@ class Tables:
     prior: Prior | None = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
     version: str = ""
+    listeners: CoListening | None = None
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -164,6 +167,7 @@ def _arrays(tables: Tables) -> Arrays:
         "related_weights": one.related.weights,
         "bridge": one.bridge.weights,
         "bridge_evidence": np.array([one.bridge.evidence], np.float32),
+        **_listeners_arrays(tables.listeners),
         **{f"item_{column.name}": getattr(one.items, column.name) for column in fields(Items)},
         **{name: getattr(one, name) for name in PLAIN},
     }
@@ -183,7 +187,27 @@ def _tables(arrays: Arrays, manifest: Mapping[str, Any], version: str) -> Tables
         **{name: arrays[name] for name in PLAIN},
     )
     ids = [blob[start:end].decode() for start, end in zip([0, *ends][: len(ends)], ends, strict=True)]
-    return Tables(ids, learned, Prior(text) if text else None, manifest, version)
+    return Tables(ids, learned, Prior(text) if text else None, manifest, version, _listeners(arrays))
+
+
+def _listeners_arrays(listeners: CoListening | None) -> Arrays:
+    if listeners is None:
+        return {}
+    said = listeners.said
+    return {
+        "listeners_columns": said.indices.astype(np.int32),
+        "listeners_ends": said.indptr.astype(np.int64),
+        "listeners_weights": said.data,
+    }
+
+
+def _listeners(arrays: Arrays) -> CoListening | None:
+    if "listeners_ends" not in arrays:
+        return None
+    ends = arrays["listeners_ends"]
+    rows = len(ends) - 1
+    parts = (arrays["listeners_weights"], arrays["listeners_columns"], ends)
+    return CoListening(csr_matrix(parts, shape=(rows, rows)))
 
 
 def _digest(arrays: Arrays) -> str:

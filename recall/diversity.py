@@ -17,7 +17,7 @@ from recall.merge import Merged
 from recall.query import DEFAULT_BREADTH
 from recall.spacing import artists_of
 from recall.surfaces import Surface
-from recall.tracks import CataloguedTrack, Vector
+from recall.tracks import CataloguedTrack, Vector, matrix
 
 # Of one artist at most so many, or so much of a long list.
 PER_ARTIST, SHARE_OF_ARTIST = 3, 0.1
@@ -99,11 +99,12 @@ def balance_of(
     )
 
 
-def with_news(balance: Balance, track_ids: AbstractSet[str]) -> Balance:
-    """The same, and some of these releases in any case."""
-    least = min(len(track_ids), max(1, round(SHARE_OF_NEWS * balance.limit)))
-    news = Share(lambda track: track.track_id in track_ids, least, balance.limit)
-    return dataclasses.replace(balance, shares=(*balance.shares, news)) if track_ids else balance
+def with_news(balance: Balance, releases: Sequence[str]) -> Balance:
+    """The same, and the first of these releases, by track id, in any case."""
+    most = max(1, round(SHARE_OF_NEWS * balance.limit))
+    shown = frozenset(releases[:most])
+    news = Share(lambda track: track.track_id in shown, len(shown), balance.limit)
+    return dataclasses.replace(balance, shares=(*balance.shares, news)) if shown else balance
 
 
 def is_popular(track: CataloguedTrack) -> bool:
@@ -169,7 +170,7 @@ class _Likeness:
     def __init__(self, ranked: Sequence[Merged], vectors: Mapping[str, Vector]) -> None:
         found = [vectors.get(one.track.track_id) for one in ranked]
         self._known = np.array([vector is not None for vector in found])
-        self._vectors = np.stack([vector for vector in found if vector is not None]) if self._known.any() else None
+        self._vectors = matrix([vector for vector in found if vector is not None]) if self._known.any() else None
         self._rows = np.cumsum(self._known) - 1
         self._all_known = bool(self._known.all())
         self.nearest: NDArray[np.float64] = np.zeros(len(ranked))

@@ -25,6 +25,8 @@ WEIGHTS: Mapping[str, float] = {
     "similar_artists": 0.6,
     "fresh_nearby": 0.4,
     "rising": 0.4,
+    "listeners": 0.5,
+    "anchors": 0.4,
 }
 
 

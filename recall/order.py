@@ -70,6 +70,17 @@ def in_order(tracks: Sequence[CataloguedTrack], vectors: Mapping[str, Vector]) -
     return [int(place) for place in order]
 
 
+def better_order(tracks: Sequence[CataloguedTrack], vectors: Mapping[str, Vector]) -> tuple[list[int], float, float]:
+    """An order of a list that is there, and the mean cost from track to track as it stands and so ordered.
+
+    The first stays first; a list whose transitions no new order makes cheaper stays as it is.
+    """
+    now, costs = list(range(len(tracks))), costs_of(tracks, vectors)
+    order = in_order(tracks, vectors)
+    before, after = costs.transition(now), costs.transition(order)
+    return (order, before, after) if after < before else (now, before, before)
+
+
 def costs_of(tracks: Sequence[CataloguedTrack], vectors: Mapping[str, Vector]) -> Costs:
     """What each transition and each position costs."""
     features = [track.features or Features() for track in tracks]

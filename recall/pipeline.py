@@ -20,10 +20,11 @@ from recall.index.protocol import TrackIndex
 from recall.judged import judged
 from recall.lexicon import Target, together
 from recall.merge import WEIGHTS, Merged, fuse
+from recall.mixes import mixes
 from recall.order import in_order
 from recall.person import Person
 from recall.policy import UNLEARNED, Policy, reorder
-from recall.query import DEFAULT_LIMIT, RecallQuery, build_query, pushed_down
+from recall.query import DEFAULT_LIMIT, RecallQuery, Start, build_query, pushed_down
 from recall.rank import rank
 from recall.ranking_features import Scene
 from recall.seeds import (
@@ -78,6 +79,7 @@ class Beginning:
     Attributes:
         request: with its filters narrowed to what its words ask for.
         held: tracks that its seeds stand for or hold.
+        none: why there can be no list.
     """
 
     request: RecommendationRequest
@@ -87,6 +89,7 @@ class Beginning:
     felt: Mood
     missing: tuple[str, ...]
     disliked: tuple[CataloguedTrack, ...]
+    none: str | None = None
 
 
 # Measures a stage for the length of a block: `starts`, each channel by its name, `rank`.
@@ -141,6 +144,8 @@ class Recommender:
         person = with_session(person, request.session or ())
         with self.timed("starts"):
             begun = await self._begin(request, person, now_ms)
+        if begun.none is not None:
+            return Answer((), begun.missing, begun.understood, (begun.none,))
         starts = [start.track for start in begun.query.starts]
         rules = forbidden(begun.request, person, starts, begun.disliked, held=begun.held, now_ms=now_ms)
         surface, limit = surface_of(request.surface), request.limit or DEFAULT_LIMIT
@@ -150,16 +155,16 @@ class Recommender:
         )
         for depth in (SHALLOW, DEEP):
             asked = max(surface.candidates, round(depth * limit))
-            found, late = await self._gather(begun.query, asked, deadline_s)
+            found, late = await self._gather(begun.query, surface, asked, deadline_s)
             with self.timed("rank"):
                 most = max(asked, JUDGED * round(SHALLOW * limit)) if self.shelf.judges(begun.query) else asked
-                sifted = Sifted(fuse(found, self.weights), rules)
+                sifted = Sifted(fuse(found, surface.weighed(self.weights)), rules)
                 distinct = await self._judged(begun.query, one_release_each(sifted, most))
                 vectors = await self._vectors(distinct)
                 scene = Scene(begun.query, vectors, person.heard, frozenset(person.followed_artists), request.context)
                 ordered = reorder(rank(distinct, vectors, begun.felt), scene, policy)
-                news = {one.track.track_id for one in found.get("fresh", ())} if starts else set()
-                chosen = choose(ordered.ranked, vectors, with_news(balance, news))
+                wanted = with_news(balance, releases_in(distinct)) if starts else balance
+                chosen = choose(ordered.ranked, vectors, wanted)
                 items = arranged(chosen, vectors, surface)
             if len(items) == limit or not self._more_to_find(found, asked):
                 break
@@ -180,6 +185,7 @@ class Recommender:
         session = merged_session(person.session, ())
         known = await self._known(seeds, [*(anchor.track_id for anchor in anchors), *person.dislikes], session)
         starts = starts_of_seeds(seeds, known) if seeds else starts_of_person(anchors, known, person)
+        starts, none = starts_of_mix(starts, request)
         missing = unknown(seeds, known)
         if seeds and len(missing) == len(seeds):
             got = ", ".join(map(describe_trouble, missing))
@@ -196,6 +202,7 @@ class Recommender:
             mood(session if self.sessions else (), known),
             tuple(f"seed:{describe(one.seed)}" for one in missing),
             tuple(known[track_id].track for track_id in person.dislikes if track_id in known),
+            none,
         )
 
     async def _narrowed(
@@ -218,12 +225,13 @@ class Recommender:
         return await self.index.fetch(list(wanted), with_vectors=True) if wanted else {}
 
     async def _gather(
-        self, query: RecallQuery, limit: int, deadline_s: float
+        self, query: RecallQuery, surface: Surface, limit: int, deadline_s: float
     ) -> tuple[dict[str, list[Candidate]], tuple[str, ...]]:
         """What each channel found in time, and the names of those that did not."""
         tasks = {
             channel.name: asyncio.create_task(self._in_time(channel, query, limit, deadline_s))
             for channel in self.channels
+            if surface.asks(channel.name)
         }
         left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
         _, late = await asyncio.wait(tasks.values(), timeout=left_s)
@@ -269,11 +277,27 @@ class Recommender:
         return await self.index.vectors([one.track.track_id for one in candidates]) if candidates else {}
 
 
+def releases_in(candidates: Sequence[Merged]) -> list[str]:
+    """Ids of the new releases among them, the latest first."""
+    fresh = [(one.ranks["fresh"], one.track.track_id) for one in candidates if "fresh" in one.ranks]
+    return [track_id for _, track_id in sorted(fresh)]
+
+
 def arranged(chosen: Sequence[Merged], vectors: Mapping[str, Vector], surface: Surface) -> list[Merged]:
     """The chosen tracks in the order to show them in."""
     if surface.in_order:
         chosen = [chosen[place] for place in in_order([one.track for one in chosen], vectors)]
     return spread(chosen)
+
+
+def starts_of_mix(starts: list[Start], request: RecommendationRequest) -> tuple[list[Start], str | None]:
+    """The starts of the mix that is asked for, where a surface has several; or why there is none."""
+    if request.seeds or not starts or not surface_of(request.surface).by_pocket:
+        return starts, None
+    found, number = mixes(starts), request.mix or 0
+    if number < len(found):
+        return list(found[number]), None
+    return [], f"0 tracks: expected a mix from 0 to {len(found) - 1}, got {number}"
 
 
 def with_session(person: Person, given: Sequence[Listen]) -> Person:

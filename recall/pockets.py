@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recall.query import Start
-from recall.tracks import ACOUSTIC, Vector
+from recall.tracks import ACOUSTIC, Vector, matrix
 
 # Rounds of k-means after which pockets of this few starts hardly move.
 ROUNDS = 8
@@ -53,7 +53,7 @@ def pockets(
     if not placed:
         return []
     members = [start for start, _ in placed]
-    vectors = np.stack([vector for _, vector in placed])
+    vectors = matrix([vector for _, vector in placed])
     weights = np.array([start.weight for start in members], dtype=np.float32)
     everything = _pocket(members, vectors, weights, np.ones(len(members), bool))
     if thread and breadth == 0 and everything is not None:

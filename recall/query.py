@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from recall.index.protocol import RANGED_FEATURES, FeatureRange, TrackFilter
 from recall.person import Person
 from recall.session import liked_lately
+from recall.surfaces import surface_of
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
 from topics.records import Filters, RecommendationRequest
 
@@ -16,6 +17,8 @@ DEFAULT_LIMIT = 30
 DEFAULT_BREADTH = 0.5
 GENRES_MAX = 4
 ARTISTS_MAX = 12
+# Whose releases are looked for where releases are all that is wanted.
+RELEASING_ARTISTS_MAX = 200
 BECAUSE_MAX = 3
 
 
@@ -50,6 +53,7 @@ class RecallQuery:
         seeded: whether the request itself named the starts.
         described: the words that `where` was narrowed by, if there were any.
         session: ids of tracks liked just now, the latest last.
+        releases: only what has come out in the last weeks is wanted, and all of it.
     """
 
     starts: tuple[Start, ...]
@@ -61,6 +65,7 @@ class RecallQuery:
     now_ms: int
     described: str | None = None
     session: tuple[str, ...] = ()
+    releases: bool = False
 
     def starts_by_artist(self) -> dict[str, tuple[str, ...]]:
         """Artist id -> ids of the starts by that artist, heaviest first, a few."""
@@ -82,12 +87,13 @@ def build_query(
 ) -> RecallQuery:
     """The query of one request, given the tracks that its seeds or its person's taste resolved to."""
     ordered = tuple(sorted(starts, key=lambda start: (-start.weight, start.track.track_id)))
-    followed = () if request.seeds else person.followed_artists
+    surface = surface_of(request.surface)
+    followed = () if request.seeds or surface.by_pocket else person.followed_artists
     wanted = [*seed_artists, *_artists_by_weight(ordered), *followed]
     return RecallQuery(
         starts=ordered,
         artist_ids=tuple(artist for artist in dict.fromkeys(wanted) if artist not in person.blocked_artists)[
-            :ARTISTS_MAX
+            : RELEASING_ARTISTS_MAX if surface.releases else ARTISTS_MAX
         ],
         genres=_genres_by_weight(ordered)[:GENRES_MAX],
         breadth=DEFAULT_BREADTH if request.breadth is None else request.breadth,
@@ -96,6 +102,7 @@ def build_query(
         now_ms=now_ms,
         described=described,
         session=liked_lately(person.session),
+        releases=surface.releases,
     )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from msgspec.structs import replace
-
 from recall.merge import Merged
 from recall.session import FINISHED, IN_MOOD, Mood, Moved, forces_on
 from recall.tracks import Vector
@@ -23,16 +21,12 @@ def rank(candidates: Sequence[Merged], vectors: Mapping[str, Vector], felt: Mood
 
 
 def _moved(one: Merged, by: Moved) -> Merged:
-    contributions = {**one.contributions, **by.terms}
-    reasons = {**one.reasons, IN_MOOD: "in the mood of your session"}
-    if by.drawn_by is None:
-        return replace(one, contributions=contributions, reasons=reasons)
-    return replace(
-        one,
-        contributions=contributions,
-        reasons={**reasons, FINISHED: f"close to {by.drawn_by.said}"},
-        because=tuple(dict.fromkeys((*one.because, by.drawn_by.track_id))),
-    )
+    reasons, because = {**one.reasons, IN_MOOD: "in the mood of your session"}, one.because
+    if by.drawn_by is not None:
+        reasons[FINISHED] = by.drawn_by.said
+        if by.drawn_by.track_id not in because:
+            because = (*because, by.drawn_by.track_id)
+    return Merged(one.track, one.ranks, {**one.contributions, **by.terms}, reasons, because)
 
 
 def _best_first(one: Merged) -> tuple[bool, float, str]:

@@ -40,6 +40,8 @@ CHANNELS = (
     "factors",
     "described",
     "session_neighbours",
+    "listeners",
+    "anchors",
 )
 # Terms of the score that have a weight of their own beside it.
 TERMS = (PRIOR_TERM, FINISHED, SKIPPED, IN_MOOD, FATIGUE, REPEAT)

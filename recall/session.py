@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recall.atmosphere import UNKNOWN, Atmosphere, atmosphere, gains
 from recall.fatigue import FRESH, Fatigue, Hearing, fatigue
-from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
+from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector, matrix
 from topics.records import Listen
 
 EVENTS_MAX = 50
@@ -115,7 +115,7 @@ def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
         if (force := strength * says) == 0:
             continue
         moment = Moment(
-            indexed.track.track_id, f"{indexed.track.title}, which you just {_SAID.get(event.kind, 'heard')}"
+            indexed.track.track_id, f"close to {indexed.track.title}, which you just {_SAID.get(event.kind, 'heard')}"
         )
         for artist_id in indexed.track.artist_ids:
             if force < 0:
@@ -126,7 +126,7 @@ def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
             vectors.append(vector)
             forces.append(force)
             moments.append(moment)
-    stacked = np.stack(vectors) if vectors else np.zeros((0, 64), np.float32)
+    stacked = matrix(vectors) if vectors else np.zeros((0, 64), np.float32)
     liked = [(one.track, one.strength * one.verdict) for one in hearings if one.verdict > 0]
     return Mood(
         stacked,
@@ -201,7 +201,7 @@ def _by_likeness(
     rows = [row for row, one in enumerate(candidates) if one.track_id in vectors]
     if not rows or not len(felt.forces):
         return pulls, nearest, pushes
-    placed = np.stack([vectors[candidates[row].track_id] for row in rows])
+    placed = matrix([vectors[candidates[row].track_id] for row in rows])
     moved = np.clip((placed @ felt.vectors.T - UNLIKE) / (1 - UNLIKE), 0, 1) * felt.forces
     nearest[rows] = moved.argmax(axis=1)
     pulls[rows] = np.maximum(moved.max(axis=1), 0)

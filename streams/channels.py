@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from recall.channels import (
     Acoustic,
     Allowance,
+    Anchors,
     ArtistNeighbours,
     Channel,
     Described,
@@ -15,6 +16,7 @@ from recall.channels import (
     FreshNearby,
     GenrePopular,
     InPlaylists,
+    Listeners,
     Neighbours,
     Rising,
     SameArtist,
@@ -40,8 +42,8 @@ DEFAULTS: Mapping[str, Allowance] = {
     "neighbours": Allowance(share=0.5),
     "factors": Allowance(share=0.4),
     "session_neighbours": Allowance(share=0.5),
+    "listeners": Allowance(share=0.4),
     "genre_popular": Allowance(share=0.5),
-    "fresh_nearby": Allowance(limit=6),
     "rising": Allowance(share=0.4),
 }
 OFF = "off"
@@ -64,10 +66,12 @@ def open_channels(
         Neighbours(index, shelf),
         Factors(index, shelf),
         SessionNeighbours(index, past),
+        Listeners(index, shelf),
         Fresh(index),
         FreshNearby(index),
         GenrePopular(index, board),
         Rising(index, board),
+        Anchors(),
         Described(index),
         *(Acoustic(index, one.name) for one in settings.declared_vectors),
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from models import co_listening
 from models.collaborative import LIST_MAX, LISTS_MAX, Rows, learn
 from models.embeat_mlp import EmbeatMLP
 from models.errors import TooFewTracks
@@ -30,6 +31,7 @@ def tables_from(
     *,
     seed: int,
     manifest: Mapping[str, Any],
+    listeners: Sequence[Sequence[str]] = (),
     on_step: OnStep = lambda doing, done, total: None,
 ) -> Tables:
     """Learn the tables of a catalogue; tracks that it does not hold are left out of the lists.
@@ -40,6 +42,7 @@ def tables_from(
         model: gives the acoustic vectors.
         seed: of the folds and of all that is drawn.
         manifest: what is to be known of the version besides its sizes.
+        listeners: ids of the tracks that each person heard, those heard last at the end.
         on_step: told what is under way, and how much of it is done.
     """
     began_s = time.monotonic()
@@ -53,16 +56,19 @@ def tables_from(
     prior = _prior(items, rows, seed, on_step) if len(rows) >= PRIOR_FROM else None
     on_step("learning the tables", 0, 1)
     learned = learn(items, rows)
+    heard = [known for one in listeners if len(known := rows_in(one[::-1], places)[::-1]) > 1]
     told = {
         **manifest,
         "tracks": len(tracks),
         "lists": len(rows),
+        "listeners": len(heard),
         "seed": seed,
         "embeat_mlp": model.version,
         "bridge_evidence": round(learned.bridge.evidence, 3),
         "took_s": round(time.monotonic() - began_s, 1),
     }
-    return Tables([track.track_id for track in tracks], learned, prior, told)
+    together = co_listening.learn(heard, len(tracks)) if heard else None
+    return Tables([track.track_id for track in tracks], learned, prior, told, listeners=together)
 
 
 def rows_in(track_ids: Sequence[str], places: Mapping[str, int]) -> Rows:

@@ -98,7 +98,7 @@ def compare(
             on_step(fold * len(ways) + at, folds * len(ways), f"fold {fold + 1} of {folds}: {name}")
             ranker = way(known)
             for given, held in GIVEN.items():
-                found[given][name] += [answer(ranker, known, case) for case in _cases(lists, cases, held)]
+                found[given][name] += [answer(ranker, known, case) for case in cases_of(lists, cases, held)]
     on_step(folds * len(ways), folds * len(ways), "done")
     summed = {given: summary(np.array(clusters), figures, seed) for given, figures in found.items()}
     return {"folds": folds, "cases": len(clusters), "candidates": len(catalogue.tracks), "given": summed}
@@ -124,9 +124,14 @@ def learned_from(catalogue: Catalogue, lists: Sequence[Labels], strangers: int, 
 
 def answer(ranker: Ranker, known: Known, case: Case) -> Figures:
     """(4,) the measures of what a way puts first among the candidates that are not held."""
-    scores = np.where(known.candidates, ranker(case.held), -np.inf).astype(np.float32)
-    scores[case.held] = -np.inf
-    return figures_of(best_first(scores, LENGTH), case.wanted)
+    return figures_of(best_first(proposed_by(ranker, known, case.held), LENGTH), case.wanted)
+
+
+def proposed_by(ranker: Ranker, known: Known, held: Labels) -> Scores:
+    """(N,) scores of the candidates that are not held, -inf for all else."""
+    scores = np.where(known.candidates, ranker(held), -np.inf).astype(np.float32)
+    scores[held] = -np.inf
+    return scores
 
 
 def summary(
@@ -152,7 +157,8 @@ def summary(
     }
 
 
-def _cases(lists: Sequence[Labels], places: Sequence[int], given: Callable[[int], int]) -> Iterator[Case]:
+def cases_of(lists: Sequence[Labels], places: Sequence[int], given: Callable[[int], int]) -> Iterator[Case]:
+    """The playlists at these places, each cut where `given` says."""
     for place in places:
         one = lists[place]
         cut = given(len(one))

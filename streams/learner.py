@@ -36,8 +36,10 @@ SEED = 7
 WORTH_A_WRITE = 0.01
 # Tracks gone over in one step: some ten milliseconds; then at least as long a rest.
 STEP_TRACKS = 500
-LOOKED_AT, WRITTEN_AT_ONCE = 1_024, 64
-WRITE_S, WRITE_REST_S, SNAPSHOT_S, MEASURE_S, RETRY_S = 0.25, 0.02, 60.0, 15.0, 5.0
+# One write holds up an answer for a millisecond.
+LOOKED_AT, WRITTEN_AT_ONCE = 1_024, 16
+HOLD_S = 120.0
+WRITE_S, WRITE_REST_S, SNAPSHOT_S, MEASURE_S, RETRY_S = 0.25, 0.01, 60.0, 15.0, 5.0
 COMPARE_S = 600.0
 MISSING_AT_ONCE = 512
 
@@ -91,10 +93,20 @@ class Learner:
             await asyncio.sleep(time.monotonic() - began_s if settled else WRITE_S)
 
     async def keep_written(self) -> None:
-        """Bring to the index what has moved, for as long as the worker runs."""
+        """Bring to the index what has moved, for as long as the worker runs.
+
+        What is still being learned moves again, and each write leaves a track outside the search graph: so it waits for
+        the end of that, though not for ever.
+        """
+        written_s = time.monotonic()
         while True:
+            if self._model.due and time.monotonic() - written_s < HOLD_S:
+                await asyncio.sleep(WRITE_S)
+                continue
             moved = await self._run(lambda: self._model.moved(WORTH_A_WRITE, LOOKED_AT))
             await self._retried(partial(self._write, moved))
+            if not moved:
+                written_s = time.monotonic()
             await asyncio.sleep(WRITE_S if not moved else WRITE_REST_S)
 
     async def keep_compared(self) -> None:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from streams.refreshing import SEED, refresh
 from streams.settings import Settings, read_settings
 from streams.up import StackFile
 from topics.client import Client
-from topics.records import Playlist, RecommendationRequest, Seed
+from topics.records import Item, Playlist, RecommendationRequest, Seed
 from topics.specs import CATALOG_PLAYLISTS
 
 READY_WITHIN_S = 1_800.0
@@ -71,11 +71,33 @@ def installation(tracks: Path, artists: Path | None) -> Iterator[Settings]:
             process.wait(60)
 
 
+# What is answered to one that holds these rows: the rows of the items, the best first, with the items.
+Answers = Callable[[Labels], list[tuple[int, Item]]]
+
+
 def through_kafka(settings: Settings, client: Client) -> Way:
     """Publishes the playlists learned from, withdraws all others, lets the models learn, and asks with what is held."""
-    standing: set[str] = set()
+    learned = answering(settings, client)
 
     def way(known: Known) -> Ranker:
+        answers = learned(known)
+
+        def scores(held: Labels) -> Scores:
+            found = np.full(known.rows, -np.inf, np.float32)
+            rows = [row for row, _ in answers(held)]
+            found[rows] = -np.arange(len(rows))
+            return found
+
+        return scores
+
+    return way
+
+
+def answering(settings: Settings, client: Client) -> Callable[[Known], Answers]:
+    """The same with all that the pipeline says of each item."""
+    standing: set[str] = set()
+
+    def learned(known: Known) -> Answers:
         tracks = [track.track_id for track in known.catalogue.tracks]
         tracks += [f"no-such-track-{row}" for row in range(len(tracks), known.rows)]
         rows = {track_id: row for row, track_id in enumerate(tracks)}
@@ -91,19 +113,17 @@ def through_kafka(settings: Settings, client: Client) -> Way:
         standing.update(lists)
         wait_until_serves(client, str(refresh(settings, SEED)["version"]))
 
-        def scores(held: Labels) -> Scores:
-            found = np.full(known.rows, -np.inf, np.float32)
-            answer = [rows[one] for one in asked(client, [tracks[row] for row in held[-SEEDS_MAX:].tolist()])]
-            found[answer] = -np.arange(len(answer))
-            return found
+        def answers(held: Labels) -> list[tuple[int, Item]]:
+            items = asked(client, [tracks[row] for row in held[-SEEDS_MAX:].tolist()])
+            return [(rows[item.track_id], item) for item in items]
 
-        return scores
+        return answers
 
-    return way
+    return learned
 
 
-def asked(client: Client, track_ids: Sequence[str]) -> list[str]:
-    """The ids of the longest list for these seeds, the best first.
+def asked(client: Client, track_ids: Sequence[str]) -> Sequence[Item]:
+    """The longest list for these seeds, the best first.
 
     Raises:
         NotAnswered: the pipeline says why not.
@@ -122,7 +142,7 @@ def asked(client: Client, track_ids: Sequence[str]) -> list[str]:
     )
     if reply.error is not None and reply.error.code != "unknown_seed":
         raise NotAnswered(f"expected a list, got {reply.error.code}: {reply.error.message}")
-    return [item.track_id for item in reply.items or ()]
+    return reply.items or ()
 
 
 def wait_until_serves(client: Client, version: str) -> None:

@@ -7,7 +7,7 @@ reading again never counts anything twice. A withdrawn playlist is not there any
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,11 +53,13 @@ class Logged:
 
     Attributes:
         lists: of playlists, then of sessions, those that came last at the end.
+        listeners: tracks of all sessions of each person, those heard last at the end.
         offsets: topic -> partition -> the next to read.
     """
 
     tracks: Sequence[CataloguedTrack]
     lists: Sequence[Sequence[str]]
+    listeners: Sequence[Sequence[str]]
     offsets: Ends
 
 
@@ -86,11 +88,21 @@ def read_log(connection: Connection, prefix: str) -> Logged:
         artists = _standing(consumer, CATALOG_ARTISTS, prefix, offsets, Artist)
         tracks = _standing(consumer, CATALOG_TRACKS, prefix, offsets, Track)
         playlists = _standing(consumer, CATALOG_PLAYLISTS, prefix, offsets, Playlist)
-        sessions = [_session(one.value) for one in _records(consumer, LISTENING_SESSIONS, prefix, offsets)]
+        sessions = [(one.key, _session(one.value)) for one in _records(consumer, LISTENING_SESSIONS, prefix, offsets)]
     finally:
         consumer.close()
-    lists = [*(one.track_ids for one in playlists.values()), *(one for one in sessions if one)]
-    return Logged([catalogued(one, artists, added_at_ms=0) for one in tracks.values()], lists, offsets)
+    lists = [*(one.track_ids for one in playlists.values()), *(one for _, one in sessions if one)]
+    known = [catalogued(one, artists, added_at_ms=0) for one in tracks.values()]
+    return Logged(known, lists, by_person(sessions), offsets)
+
+
+def by_person(sessions: Iterable[tuple[bytes | None, Sequence[str]]]) -> list[list[str]]:
+    """What each person heard, those who were heard of last at the end; who has no name is no one."""
+    found: dict[bytes, list[str]] = {}
+    for user_id, heard in sessions:
+        if user_id is not None and heard:
+            found[user_id] = [*found.pop(user_id, ()), *heard]
+    return list(found.values())
 
 
 def read_catalogue(connection: Connection, prefix: str) -> tuple[list[CataloguedTrack], dict[str, Playlist]]:
@@ -120,6 +132,36 @@ def read_records(connection: Connection, prefix: str, spec: TopicSpec) -> Iterat
     consumer = _consumer(connection)
     try:
         yield from _records(consumer, spec, prefix, {spec.name: _ends(consumer, spec, prefix)})
+    finally:
+        consumer.close()
+
+
+def partitions_of(connection: Connection, spec: TopicSpec, prefix: str) -> int:
+    """How many partitions a topic has; 0 when there is none.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+    """
+    consumer = _consumer(connection)
+    try:
+        return len(_ends(consumer, spec, prefix))
+    finally:
+        consumer.close()
+
+
+def standing(
+    connection: Connection, spec: TopicSpec, prefix: str, wanted: Callable[[int], bool] = lambda partition: True
+) -> Iterator[tuple[bytes, bytes | None]]:
+    """Keys and values of the partitions wanted, from their beginning to their end of now, in the order of each.
+
+    Raises:
+        BrokerUnavailable: no broker answers, or it stops giving records.
+    """
+    consumer = _consumer(connection)
+    try:
+        ends = {one: end for one, end in _ends(consumer, spec, prefix).items() if wanted(int(one))}
+        offsets = {spec.name: ends}
+        yield from ((one.key, one.value) for one in _records(consumer, spec, prefix, offsets) if one.key is not None)
     finally:
         consumer.close()
 

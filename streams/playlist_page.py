@@ -47,6 +47,12 @@ def page_of(report: Report) -> str:
 <h2>Likeness of all pairs</h2>
 <p><small>In the order of the playlist; the lighter, the more alike.</small></p>
 <img class="heat" width="{HEAT}" height="{HEAT}" alt="heat map of likeness" src="{heat_map(report)}">
+<h2>An order to hear it in</h2>
+<p><small>From track to track the tempo, the key, the energy and the sound change by {report.order.cost:.2f} on average,
+as it stands by {report.order.cost_now:.2f} (0 = not at all, 1 = by all they can). The first track stays.</small></p>
+<ol>
+{_ordered(report)}
+</ol>
 <h2>What would go well with it</h2>
 <table><tr><th>title</th><th>artist</th><th class="n">likeness</th></tr>
 {"".join(map(_next, report.next))}
@@ -100,6 +106,12 @@ def _row(one: Line) -> str:
         f'<td><span class="bar" style="width:{one.fit * 6:.2f}em"></span> {one.fit:.2f}</td>'
         f'<td class="n">{one.chosen}</td><td>{tags}</td></tr>\n'
     )
+
+
+def _ordered(report: Report) -> str:
+    lines = {one.track_id: one for one in report.lines}
+    told = (lines[track_id] for track_id in report.order.track_ids)
+    return "\n".join(f"<li>{escape(f'{one.title} - {one.artist}')}</li>" for one in told)
 
 
 def _next(one: Next) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from recall.order import better_order
 from recall.playlist_lab import Analysis, analyse, best_next
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack
 from streams.errors import StreamError
@@ -55,6 +56,14 @@ class Next(msgspec.Struct, frozen=True):
     likeness: float
 
 
+class Order(msgspec.Struct, frozen=True):
+    """An order to hear the playlist in: a mean cost from track to track, now and so (recall/order.py), each 0..1."""
+
+    track_ids: tuple[str, ...]
+    cost_now: float
+    cost: float
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """All that the lab says. `missing`: tracks that the catalogue does not hold, or whose sound is unknown."""
 
@@ -64,6 +73,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...]
     missing: tuple[str, ...]
     next: tuple[Next, ...]
+    order: Order
     likeness: tuple[tuple[float, ...], ...]
 
 
@@ -124,6 +134,7 @@ def report_of(listed: Listed, model: EmbeatMLP) -> Report:
             Next(one.track.track_id, one.track.title, artist_of(one.track), round(likeness, 4))
             for one, likeness in best_next(held, indexed, NEXT, ACOUSTIC)
         ),
+        order=_order(held),
         likeness=tuple(tuple(row) for row in np.round(found.likeness, 3).tolist()),
     )
 
@@ -143,6 +154,12 @@ def summary(report: Report) -> Mapping[str, object]:
         "hubs": [one.track_id for one in report.lines if one.is_hub],
         "isolates": [one.track_id for one in report.lines if one.is_isolate],
     }
+
+
+def _order(held: Sequence[IndexedTrack]) -> Order:
+    vectors = {one.track.track_id: one.vectors[ACOUSTIC] for one in held}
+    places, now, cost = better_order([one.track for one in held], vectors)
+    return Order(tuple(held[at].track.track_id for at in places), round(now, 4), round(cost, 4))
 
 
 def _line(at: int, held: Sequence[IndexedTrack], found: Analysis) -> Line:

@@ -25,14 +25,15 @@ from topics.specs import CATALOG_PLAYLISTS, LISTENING_SESSIONS
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 5.0
+# A log that has not grown for so long has come to rest.
+LOOK_S = 10.0
 TAKE_UP_S = 1.0
 # A log that never comes to rest is learned from all the same, once so much time has passed.
 UNREST_S = 600.0
 # Learning takes at most one part in so many of a core's time.
 SHARE = 5
 SEED = 7
-# Anything else goes first.
+# Where there is no way to run only when nothing else wants to.
 YIELDING = 15
 
 
@@ -60,7 +61,15 @@ def refresh(
         logged = read_log(connection_of(settings), settings.topic_prefix)
         manifest = {"offsets": logged.offsets, "made_at_ms": int(time.time() * 1000)}
         model = load_checkpoint(serving_checkpoint(settings))
-        tables = tables_from(logged.tracks, logged.lists, model, seed=seed, manifest=manifest, on_step=on_step)
+        tables = tables_from(
+            logged.tracks,
+            logged.lists,
+            model,
+            seed=seed,
+            manifest=manifest,
+            listeners=logged.listeners,
+            on_step=on_step,
+        )
         version = save(tables, directory)
     return {"version": version, **tables.manifest}
 
@@ -114,7 +123,7 @@ async def learn_in_child(settings: Settings) -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     with suppress(ProcessLookupError):
-        os.setpriority(os.PRIO_PROCESS, child.pid, YIELDING)
+        let_others_first(child.pid)
     try:
         said, failed = await child.communicate()
     except asyncio.CancelledError:
@@ -125,6 +134,14 @@ async def learn_in_child(settings: Settings) -> None:
         log.warning("the collaborative tables were not learned: %s", failed.decode(errors="replace")[-500:].strip())
     else:
         log.info("collaborative tables: %s", said.decode(errors="replace").strip())
+
+
+def let_others_first(pid: int) -> None:
+    """Linux's idle policy gives way at once when an answer wants the core; a low priority ends its turn first."""
+    if sys.platform == "linux":
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.setpriority(os.PRIO_PROCESS, pid, YIELDING)
 
 
 def learned_from(settings: Settings) -> Ends | None:

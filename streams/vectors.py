@@ -10,18 +10,17 @@ from typing import NamedTuple
 # Names of our own vectors and of channels: a channel is called as the vector that it compares.
 RESERVED = frozenset(
     {
-        *("acoustic", "cooccurrence", "factors"),
+        *("acoustic", "anchors", "artist_neighbours", "cooccurrence", "described", "factors", "fresh", "fresh_nearby"),
         *(
-            "artist_neighbours",
-            "described",
-            "fresh",
-            "fresh_nearby",
             "genre_popular",
+            "listeners",
             "neighbours",
             "playlist",
             "rising",
+            "same_artist",
+            "session_neighbours",
+            "similar_artists",
         ),
-        *("rising", "same_artist", "session_neighbours", "similar_artists"),
     }
 )
 DIMENSION_MAX = 4096

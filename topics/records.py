@@ -28,6 +28,8 @@ Milliseconds = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 Offset = Annotated[int, Meta(ge=0, le=2**62)]
 # YYYY, YYYY-MM or YYYY-MM-DD
 PartialDate = Annotated[str, Meta(pattern=r"^[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?\Z")]
+# An ISO week, such as 2026-W47.
+Week = Annotated[str, Meta(pattern=r"^[0-9]{4}-W(0[1-9]|[1-4][0-9]|5[0-3])\Z")]
 Market = Annotated[str, Meta(min_length=1, max_length=16)]
 VectorName = Annotated[str, Meta(min_length=1, max_length=64)]
 OwnerVector = Annotated[tuple[float, ...], Meta(max_length=4096)]
@@ -248,7 +250,10 @@ class Filters(Record, frozen=True, kw_only=True):
 
 
 class RecommendationRequest(Record, frozen=True, kw_only=True):
-    """Somebody wants tracks. Topic: recommendation.requests. Key: user_id, or request_id when anonymous."""
+    """Somebody wants tracks. Topic: recommendation.requests. Key: user_id, or request_id when anonymous.
+
+    `mix`: of a person's daily mixes the one asked for, from 0.
+    """
 
     request_id: RequestId
     user_id: UserId | None = None
@@ -258,6 +263,7 @@ class RecommendationRequest(Record, frozen=True, kw_only=True):
     breadth: Unit | None = None
     exploration: Unit | None = None
     max_per_artist: Annotated[int, Meta(ge=1, le=500)] | None = None
+    mix: Annotated[int, Meta(ge=0, le=99)] | None = None
     filters: Filters | None = None
     context: ListeningContext | None = None
     session: Annotated[tuple[Listen, ...], Meta(max_length=200)] | None = None
@@ -403,3 +409,24 @@ class Served(Record, frozen=True, kw_only=True):
     policy_version: str
     items: tuple[ServedItem, ...]
     pool: tuple[PooledItem, ...] = ()
+
+
+class EarlierWeek(Record, frozen=True, kw_only=True):
+    """What a week's list held."""
+
+    week: Week
+    track_ids: Annotated[tuple[TrackId, ...], Meta(max_length=500)]
+
+
+class WeeklyPlaylist(Record, frozen=True, kw_only=True):
+    """A person's list of one week, and what the lists of the weeks before held. Topic: playlists.weekly. Key: user_id.
+
+    `earlier` has the latest week first, so that the newest record of a person is all that need be kept.
+    """
+
+    user_id: UserId
+    week: Week
+    made_at_ms: Milliseconds
+    request_id: RequestId
+    items: Annotated[tuple[Item, ...], Meta(max_length=500)]
+    earlier: Annotated[tuple[EarlierWeek, ...], Meta(max_length=52)] = ()

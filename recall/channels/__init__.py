@@ -1,12 +1,14 @@
 """Where candidates come from, one channel a file."""
 
 from recall.channels.acoustic import Acoustic
+from recall.channels.anchors import Anchors
 from recall.channels.artist_neighbours import ArtistNeighbours
 from recall.channels.described import Described
 from recall.channels.factors import Factors
 from recall.channels.fresh import Fresh
 from recall.channels.fresh_nearby import FreshNearby
 from recall.channels.genre_popular import GenrePopular
+from recall.channels.listeners import Listeners
 from recall.channels.neighbours import Neighbours
 from recall.channels.playlist import InPlaylists
 from recall.channels.protocol import Allowance, Candidate, Channel
@@ -18,6 +20,7 @@ from recall.channels.similar_artists import SimilarArtists
 __all__ = [
     "Acoustic",
     "Allowance",
+    "Anchors",
     "ArtistNeighbours",
     "Candidate",
     "Channel",
@@ -27,6 +30,7 @@ __all__ = [
     "FreshNearby",
     "GenrePopular",
     "InPlaylists",
+    "Listeners",
     "Neighbours",
     "Rising",
     "SameArtist",

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import zip_longest
 
-import numpy as np
-
 from recall.channels.protocol import Candidate
 from recall.index.protocol import TrackIndex
 from recall.pockets import Pocket, pockets, soft_top_k
 from recall.query import RecallQuery
-from recall.tracks import ACOUSTIC, CataloguedTrack
+from recall.tracks import ACOUSTIC, CataloguedTrack, matrix
 
 POCKETS_MAX = 4
 # Asked for beyond the limit, because pockets overlap.
@@ -80,6 +78,6 @@ class Acoustic:
         placed = [track for track in tracks if track.track_id in vectors]
         if not placed:
             return []
-        scores = soft_top_k(np.stack([vectors[track.track_id] for track in placed]), pocket)
+        scores = soft_top_k(matrix([vectors[track.track_id] for track in placed]), pocket)
         ranked = sorted(zip(scores.tolist(), placed, strict=True), key=lambda one: (-one[0], one[1].track_id))
         return [track for _, track in ranked]

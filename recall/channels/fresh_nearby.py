@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
-from recall.channels.fresh import FRESH_MS, is_release
+from recall.channels.fresh import FRESH_MS, is_release, newest
 from recall.channels.protocol import Candidate
 from recall.index.protocol import TrackIndex
 from recall.pockets import pockets
 from recall.query import RecallQuery
-from recall.tracks import CataloguedTrack
+from recall.tracks import CataloguedTrack, matrix
 
 MOST = 6
 # Looked at for each that is offered.
@@ -33,18 +31,17 @@ class FreshNearby:
 
     async def candidates(self, query: RecallQuery, limit: int) -> list[Candidate]:
         """At most `limit` distinct tracks, best first. Raises ChannelUnavailable."""
-        groups = pockets(query.starts, query.breadth, POCKETS_MAX, thread=query.seeded)
-        most = min(limit, MOST)
-        if not groups or not query.genres or most <= 0:
+        most = limit if query.releases else min(limit, MOST)
+        if not query.genres or most <= 0:
             return []
         where = dataclasses.replace(query.where, genres_any=query.where.genres_any or query.genres)
         since_ms = query.now_ms - FRESH_MS
-        newest = await self._index.newest(OVERFETCH * most, where)
-        fresh = {track.track_id: track for track in newest if track.added_at_ms >= since_ms}
-        if not fresh:
+        fresh = {track.track_id: track for track in await newest(self._index, query, where, OVERFETCH * most)}
+        groups = pockets(query.starts, query.breadth, POCKETS_MAX, thread=query.seeded) if fresh else ()
+        if not groups:
             return []
         known = await self._index.vectors(list(fresh))
-        directions = np.stack([group.direction for group in groups])
+        directions = matrix([group.direction for group in groups])
         likeness = {track_id: directions @ vector for track_id, vector in known.items()}
         ordered = sorted(likeness, key=lambda track_id: (-float(likeness[track_id].max()), track_id))[:most]
         return [

@@ -16,6 +16,7 @@ COMMANDS = {
     "recommend": Entry("streams.cli.recommend", "Ask for recommendations, as any program does."),
     "publish": Entry("streams.cli.publish", "Send records, one a line of JSON, to a topic."),
     "import": Entry("streams.cli.importing", "Bring in tracks, artists, playlists or charts."),
+    "weekly": Entry("streams.cli.weekly", "Make the week's list for everybody who listens."),
     "playlist": Entry("streams.cli.playlist", "Say what a playlist is made of, with plots."),
     "person": Entry("streams.cli.person", "Show all that is held about a person."),
     "forget": Entry("streams.cli.forget", "Delete all that is held about a person."),

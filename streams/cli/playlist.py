@@ -40,7 +40,7 @@ def analyse(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how much a playlist holds together, which tracks do not fit, and what would go well with it.
+    """Say how much a playlist holds together, what does not fit, what would go well with it, and a smoother order.
 
     Sound is compared by the embedding of the installation's own model. Of more than 1,000
     tracks the first are looked at.
@@ -105,5 +105,16 @@ def _show(report: Report, html: Path | None) -> None:
         out.print("[bold]would go well with it[/]")
         for track in report.next[:SHOWN]:
             out.print(Text(f"  {track.likeness:.2f}  {track.title} - {track.artist}"))
+    if report.order.cost < report.order.cost_now:
+        out.print("[bold]a smoother order[/] " + _smoother(report), highlight=False)
+        titles = {one.track_id: f"{one.title} - {one.artist}" for one in report.lines}
+        for track_id in report.order.track_ids[:SHOWN]:
+            out.print(Text(f"  {titles[track_id]}"))
     if html is not None:
         out.print(f"plots in {html}", highlight=False)
+
+
+def _smoother(report: Report) -> str:
+    order = report.order
+    first = f", the first {SHOWN}" if len(order.track_ids) > SHOWN else ""
+    return f"(from track to track {1 - order.cost / order.cost_now:.0%} less changes{first})"

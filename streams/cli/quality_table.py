@@ -36,6 +36,22 @@ def print_skips(found: Mapping[str, Any]) -> None:
     typer.echo("In brackets: 95 % intervals by session, paired where two are compared.")
 
 
+def print_recall(found: Mapping[str, Any]) -> None:
+    """The ways, the channels, and what comes at all."""
+    from rich.table import Table
+
+    print_ways(found, f"{found['given']} given")
+    table = Table("channel", "recall", "of it alone", box=None, header_style="bold", pad_edge=False)
+    for name, one in sorted(found["channels"].items(), key=lambda pair: -pair[1]["recall"]["value"]):
+        told = (f"{one[part]['value']:.3f} {_between(one[part], '.3f')}" for part in ("recall", "alone"))
+        table.add_row(name, *told)
+    console().print(table)
+    reached = ", ".join(f"{share:.1%} by {name}" for name, share in found["reached"].items())
+    typer.echo(f"share of the catalogue that comes in some list: {reached}")
+    typer.echo(f"{found['cases']:,} playlists, {found['candidates']:,} tracks to choose among")
+    _explain()
+
+
 def print_ways(found: Mapping[str, Any], title: str) -> None:
     """Each way's figures, and below how far the first is from each other."""
     from rich.table import Table

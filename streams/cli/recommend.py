@@ -44,6 +44,7 @@ def recommend(
     surface: Annotated[
         SurfaceName | None, typer.Option(help="What it is shown as; it sets the rate of trying.")
     ] = None,
+    mix: Annotated[int | None, typer.Option(min=0, max=99, help="Which of the person's daily mixes, from 0.")] = None,
     breadth: Annotated[
         float | None, typer.Option(min=0, max=1, help="0 = one tight pocket, 1 = all of the person's pockets.")
     ] = None,
@@ -72,6 +73,7 @@ def recommend(
         user_id=user,
         limit=limit,
         surface=surface,
+        mix=mix,
         seeds=seeds_of(seed) if seed else None,
         breadth=breadth,
         exploration=exploration,

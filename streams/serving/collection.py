@@ -26,7 +26,7 @@ VECTOR_LENGTHS = {ACOUSTIC: 64, COOCCURRENCE: 64}
 FLUSH_S = 30.0
 REST_S = 5.0
 # So long a catalogue that keeps growing waits for a rest, and so long a failure for another attempt.
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 SHARE = 5
 OPTIMISING, OPTIMISED = "building the search graph", "search graph built"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,20 @@ class RedisConnection:
         except (redis.RedisError, OSError) as error:
             raise _told(error, self._place) from error
         return replies
+
+    async def scan(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
+        """Keys that match, a thousand or so at a time; one may come twice.
+
+        Raises:
+            StoreUnavailable: as `run`.
+        """
+        cursor = b"0"
+        while True:
+            [(cursor, keys)] = await self.run([(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", 1000)])
+            if keys:
+                yield keys
+            if cursor == b"0":
+                return
 
     async def aclose(self) -> None:
         """Close all connections."""

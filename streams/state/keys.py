@@ -33,6 +33,18 @@ def person_keys(prefix: str, user_id: str) -> list[bytes]:
     return [tag + name for name in PERSON_KEYS]
 
 
+def sessions_pattern(prefix: str) -> bytes:
+    """What the session keys of all persons match, as Redis reads patterns."""
+    plain = "".join(f"\\{one}" if one in "*?[]^\\" else one for one in prefix)
+    return f"{plain}person:{{*}}:session".encode()
+
+
+def person_of(prefix: str, session_key: bytes) -> str:
+    """Whose session a key is."""
+    inside = session_key.decode().removeprefix(f"{prefix}person:{{").removesuffix("}:session")
+    return inside.replace("%7B", "{").replace("%7D", "}").replace("%25", "%")
+
+
 def _without_braces(user_id: str) -> str:
     """The id as the inside of a hash tag, which ends at the first brace; different for different ids."""
     if "{" in user_id or "}" in user_id or "%" in user_id:

@@ -24,7 +24,7 @@ from streams.state.held import (
     session_entry,
 )
 from streams.state.interactions import anchor_weight
-from streams.state.keys import explored_key, key_prefix, person_keys
+from streams.state.keys import explored_key, key_prefix, person_keys, person_of, sessions_pattern
 from streams.state.scripts import script
 from streams.state.watermark import decode_watermark, watermark_commands
 from topics.records import ARTIST_KINDS, Listen
@@ -169,6 +169,23 @@ class PersonStore:
             StoreUnavailable: Redis did not answer.
         """
         return report(user_id, await self.held(user_id))
+
+    async def active_since(self, at_ms: int) -> list[str]:
+        """Ids of the persons whose last event occurred then or later, sorted; looks at every person.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        active: set[str] = set()
+        async for keys in self._redis.scan(sessions_pattern(self._prefix)):
+            lasts = await self._redis.run([(b"LINDEX", key, -1) for key in keys])
+            found = zip(keys, lasts, strict=True)
+            active.update(
+                person_of(self._prefix, key)
+                for key, last in found
+                if last is not None and decode_session([last])[0].occurred_at_ms >= at_ms
+            )
+        return sorted(active)
 
     async def forget(self, user_id: str) -> None:
         """Delete all that is held about a person; events that come again later are new.

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from models import co_listening
 from models.collaborative import learn
 from models.past_sessions import PastSessions, PastSessionsConfig
 from models.tables import Tables, ordered
 from recall.channels import (
     Acoustic,
+    Anchors,
     ArtistNeighbours,
     Candidate,
     Channel,
@@ -24,6 +26,7 @@ from recall.channels import (
     FreshNearby,
     GenrePopular,
     InPlaylists,
+    Listeners,
     Neighbours,
     Rising,
     SameArtist,
@@ -89,14 +92,21 @@ MAKERS: dict[str, Callable[[TrackIndex], Channel]] = {
     "fresh_nearby": FreshNearby,
     "genre_popular": lambda index: GenrePopular(index, Counts()),
     "rising": lambda index: Rising(index, Counts()),
+    "anchors": lambda _: Anchors(),
     "playlist": InPlaylists,
     "described": Described,
     "artist_neighbours": lambda index: ArtistNeighbours(index, shelf()),
     "neighbours": lambda index: Neighbours(index, shelf()),
     "factors": lambda index: Factors(index, shelf()),
+    "listeners": lambda index: Listeners(index, shelf()),
 }
 # What these propose is known by id alone, and filtered after recall, as everything is once more.
-UNFILTERED = {"genre_popular", "rising", "artist_neighbours", "neighbours", "factors", "session_neighbours"}
+UNFILTERED = {
+    *("anchors", "artist_neighbours", "factors", "genre_popular", "listeners", "neighbours", "rising"),
+    "session_neighbours",
+}
+# These have something to say only of a person's own starts, which the query holds: they look nothing up.
+OF_A_PERSON = {"anchors"}
 
 # Ten artists of four tracks around the circle; the last of each has just come out.
 TRACKS = [
@@ -124,7 +134,8 @@ def shelf() -> Shelf:
     rng = np.random.default_rng(1)
     lists = [rng.permutation(places["rock" if number % 2 else "jazz"])[:8] for number in range(60)]
     learned = learn(columns_of(tracks, np.zeros((len(tracks), 64), np.float32)), lists)
-    return Shelf(Tables([track.track_id for track in tracks], learned))
+    listeners = co_listening.learn([np.asarray(one) for one in lists], len(tracks))
+    return Shelf(Tables([track.track_id for track in tracks], learned, listeners=listeners))
 
 
 def query(*starts: IndexedTrack, where: TrackFilter = NO_FILTER) -> RecallQuery:
@@ -142,6 +153,8 @@ def name(request: pytest.FixtureRequest) -> str:
 async def found(name: str, asked: RecallQuery, limit: int, index: TrackIndex | None = None) -> list[Candidate]:
     if name == "described":
         asked = dataclasses.replace(asked, described="rock")
+    if name in OF_A_PERSON:
+        asked = dataclasses.replace(asked, seeded=False)
     return await MAKERS[name](index or BruteIndex(CATALOGUE)).candidates(asked, limit)
 
 
@@ -173,6 +186,7 @@ async def test_reasons_are_said_and_starts_are_starts(name: str) -> None:
         assert set(one.because) <= {"t0", "t9"}
 
 
+@pytest.mark.parametrize("name", sorted(MAKERS.keys() - OF_A_PERSON), indirect=True)
 async def test_nothing_fits_is_an_empty_list(name: str) -> None:
     assert await found(name, query(), 10, BruteIndex()) == []
     assert await found(name, query(CATALOGUE[0]), 10, BruteIndex()) == []
@@ -184,6 +198,7 @@ async def test_starts_without_sound_genre_or_artist_are_no_error(name: str) -> N
     assert len(some) == len(set(some)) <= 10
 
 
+@pytest.mark.parametrize("name", sorted(MAKERS.keys() - OF_A_PERSON), indirect=True)
 async def test_channel_that_cannot_look_says_so(name: str) -> None:
     with pytest.raises(ChannelUnavailable):
         await found(name, query(CATALOGUE[0]), 10, Away(CATALOGUE))
@@ -219,6 +234,26 @@ async def test_fresh_nearby_is_new_of_the_genre_and_nearest_first() -> None:
     assert some == ["t15", "t11", "t19"]
     old = [one for one in CATALOGUE if one.track.added_at_ms < NOW - 30 * DAY]
     assert await found("fresh_nearby", query(CATALOGUE[15]), 3, BruteIndex(old)) == []
+
+
+async def test_anchors_are_what_the_person_likes_and_never_a_request_s_seeds() -> None:
+    asked = query(CATALOGUE[9], CATALOGUE[0])
+    assert ids(await found("anchors", asked, 10)) == ["t9", "t0"]
+    assert ids(await MAKERS["anchors"](BruteIndex()).candidates(asked, 10)) == []
+
+
+async def test_releases_alone_are_all_that_came_out_in_these_weeks_the_latest_first() -> None:
+    # Ten tracks of the artist came out, a day apart, long after the catalogue had them; one more did months ago.
+    released = [
+        at(n, f"r{n}", "a0", genres=("rock",), release_date=f"2023-11-{14 - n:02d}", added_at_ms=NOW - 90 * DAY)
+        for n in range(10)
+    ]
+    old = at(11, "old", "a0", genres=("rock",), release_date="2023-08-01", added_at_ms=NOW)
+    index = BruteIndex([*CATALOGUE, *released, old])
+    asked = dataclasses.replace(query(CATALOGUE[0]), releases=True)
+    assert ids(await found("fresh", asked, 30, index)) == [f"r{n}" for n in range(10)]
+    assert set(ids(await found("fresh_nearby", asked, 30, index))) == {f"r{n}" for n in range(10)}
+    assert len(await found("fresh", query(CATALOGUE[0]), 30, index)) <= 6
 
 
 async def test_rising_is_in_the_order_of_the_counts_and_without_what_is_gone() -> None:

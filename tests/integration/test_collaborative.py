@@ -16,8 +16,8 @@ from streams.logged import read_log
 from streams.refreshing import directory_of, learned_from, refresh
 from streams.up import environment_of
 from tests.integration.installation import Installation, eventually, track
-from topics.records import Playlist, Seed
-from topics.specs import CATALOG_PLAYLISTS, CATALOG_TRACKS
+from topics.records import ListeningSession, Playlist, Seed, SessionTrack
+from topics.specs import CATALOG_PLAYLISTS, CATALOG_TRACKS, LISTENING_SESSIONS
 
 ARTISTS, EACH = 24, 5
 IDS = [f"t{at}" for at in range(ARTISTS * EACH)]
@@ -71,6 +71,29 @@ def test_playlists_lead_to_what_stands_with_the_seeds_and_a_withdrawn_one_does_n
         assert again["lists"] == 30
         eventually(lambda: taken_up(again["version"]))
         assert "neighbours" not in {n for i in made.ask(seeds=(Seed(track_id="t0"),)).items for n in i.channels}
+
+
+def test_what_listeners_of_a_track_hear_is_found_for_another_who_hears_it(made: Installation) -> None:
+    # Each hears four tracks in two sessions, one of them skipped; nobody else hears them.
+    apart = ("t0", "t6", "t12", "t18")
+    for user_id in ("ada", "bo"):
+        for number, tracks in enumerate((apart[:2], apart[2:])):
+            heard = tuple(SessionTrack(track_id=one, skipped=one == "t18") for one in tracks)
+            made.client.publish(
+                LISTENING_SESSIONS,
+                ListeningSession(
+                    session_id=f"{user_id}{number}", user_id=user_id, started_at_ms=1, ended_at_ms=2, tracks=heard
+                ),
+            )
+    with made.worker("catalogue,recommendations"):
+        made.settled(CATALOG_TRACKS)
+        told = refresh(made.settings, seed=1)
+        assert (told["lists"], told["listeners"]) == (62, 2)
+        eventually(lambda: made.ask(seeds=(Seed(track_id="t0"),)).models[MODEL] == told["version"])
+        reply = made.ask(seeds=(Seed(track_id="t0"),), limit=100)
+        by_listeners = {item.track_id: item for item in reply.items if "listeners" in item.channels}
+        assert set(by_listeners) == {"t6", "t12"}
+        assert all("listeners" in item.why.contributions for item in by_listeners.values())
 
 
 def test_tables_that_are_damaged_change_nothing(made: Installation) -> None:

@@ -31,11 +31,11 @@ from topics.admin import TopicsNotManaged, create_topics
 from topics.client import Client
 from topics.errors import PublishFailed, TopicError
 from topics.records import Listen, RecommendationRequest
-from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, REQUESTS, TopicSpec, dead_letters_of
+from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, PLAYLISTS_WEEKLY, REQUESTS, TopicSpec, dead_letters_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 ROLES = ("catalogue", "listening", "learning", "cooccurrence", "recommendations")
-USERS = (*ROLES, "owner", "player", "asker", "operator", "nobody")
+USERS = (*ROLES, "owner", "player", "asker", "weekly", "operator", "nobody")
 # Kafka's commands are no part of its server; the test needs two of them.
 TOOLS = Jar(
     "62f3c5dd7aa3442d4c5bc6a95f86e2502178ea09de8e27f74d9563bf955e253c",
@@ -130,6 +130,9 @@ MAY_WRITE = {
     ("operator", CATALOG_TRACKS),
     ("operator", LISTENING_EVENTS),
     ("operator", REQUESTS),
+    ("weekly", REQUESTS),
+    ("weekly", PLAYLISTS_WEEKLY),
+    ("operator", PLAYLISTS_WEEKLY),
 }
 MAY_READ = {
     ("listening", LISTENING_EVENTS),
@@ -141,12 +144,14 @@ MAY_READ = {
     ("operator", REQUESTS),
     ("operator", CATALOG_TRACKS),
     ("operator", dead_letters_of(LISTENING_EVENTS)),
+    ("weekly", PLAYLISTS_WEEKLY),
+    ("operator", PLAYLISTS_WEEKLY),
 }
 
 
 @pytest.mark.parametrize("name", USERS)
 def test_each_may_write_and_read_what_the_table_says_and_nothing_else(kafka: SecureKafka, name: str) -> None:
-    written = (CATALOG_TRACKS, LISTENING_EVENTS, REQUESTS)
+    written = (CATALOG_TRACKS, LISTENING_EVENTS, REQUESTS, PLAYLISTS_WEEKLY)
     read = (*written, dead_letters_of(LISTENING_EVENTS))
     assert [spec for spec in written if writes(kafka, name, spec)] == [s for s in written if (name, s) in MAY_WRITE]
     assert [spec for spec in read if reads(kafka, name, spec)] == [s for s in read if (name, s) in MAY_READ]

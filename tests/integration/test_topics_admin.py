@@ -28,6 +28,7 @@ NAMES = {
     "listening.sessions",
     "models.updates",
     "privacy.requests",
+    "playlists.weekly",
     "catalog.tracks.dead",
     "catalog.artists.dead",
     "catalog.playlists.dead",
@@ -59,7 +60,7 @@ def test_broker_has_the_contract_s_partitions_and_clean_up(connection: Connectio
         name: 1 if name.endswith(".dead") or name == "models.updates" else 4 for name in NAMES
     }
     compacted = {name for name, state in found.items() if state.config["cleanup.policy"] == "compact"}
-    assert compacted == {"catalog.tracks", "catalog.artists", "catalog.playlists", "models.updates"}
+    assert compacted == {"catalog.tracks", "catalog.artists", "catalog.playlists", "models.updates", "playlists.weekly"}
     kept_ms = {name: int(state.config["retention.ms"]) for name, state in found.items() if name not in compacted}
     assert kept_ms == {
         "listening.events": 30 * DAY_MS,

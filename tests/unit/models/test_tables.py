@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models import co_listening
 from models import tables as kept
 from models.collaborative import learn
 from models.errors import CheckpointMismatch
@@ -30,7 +32,8 @@ def tables(prior: Prior) -> Tables:
     order = ordered(IDS)
     place = np.argsort(order)
     learned = learn(world().take(order), [place[one] for one in lists_of()])
-    return Tables([IDS[at] for at in order.tolist()], learned, prior, {"offsets": OFFSETS})
+    listeners = co_listening.learn([place[one] for one in lists_of()], len(IDS))
+    return Tables([IDS[at] for at in order.tolist()], learned, prior, {"offsets": OFFSETS}, listeners=listeners)
 
 
 def test_ids_are_found_again_and_unknown_ones_are_not(tables: Tables) -> None:
@@ -49,11 +52,23 @@ def test_what_was_saved_answers_as_before(tables: Tables, tmp_path: Path) -> Non
     before, after = Holding.of(tables.learned, held), Holding.of(again.learned, held)
     for way in ("by_artists", "by_neighbours", "by_factors"):
         assert getattr(after, way)(20)[0].tolist() == getattr(before, way)(20)[0].tolist()
+    assert again.listeners is not None
+    assert tables.listeners is not None
+    told, told_before = (
+        one.candidates(held, np.ones(4, np.float32), 20) for one in (again.listeners, tables.listeners)
+    )
+    assert len(told[0]) == 20
+    assert [part.tolist() for part in told] == [part.tolist() for part in told_before]
     rows = propose(before)
     items = tables.learned.items.take(rows)
     assert tables.prior is not None
     assert again.prior is not None
     assert again.prior.scores(after, rows, items) == pytest.approx(tables.prior.scores(before, rows, items), abs=1e-6)
+
+
+def test_a_file_from_before_there_were_listeners_has_none(tables: Tables, tmp_path: Path) -> None:
+    version = save(dataclasses.replace(tables, listeners=None), tmp_path)
+    assert load(tmp_path, version).listeners is None
 
 
 def test_the_same_tables_are_the_same_version(tables: Tables, tmp_path: Path) -> None:

@@ -146,9 +146,9 @@ def test_tenth_of_a_discovery_is_what_everybody_knows(popular_are: str) -> None:
 def test_some_releases_are_in_a_list_however_low_they_rank(limit: int, releases: int, shown: int) -> None:
     ranked = [merged(f"o{i}", 1 - i / 1000) for i in range(200)]
     ranked += [merged(f"new{i}", -1 - i / 1000) for i in range(releases)]
-    balance = with_news(replace(FREE, limit=limit), {f"new{i}" for i in range(releases)})
-    chosen = ids(choose(ranked, {}, balance))
-    assert chosen[-shown:] == [f"new{i}" for i in range(shown)]
+    latest_first = [f"new{i}" for i in reversed(range(releases))]
+    chosen = ids(choose(ranked, {}, with_news(replace(FREE, limit=limit), latest_first)))
+    assert chosen[-shown:] == latest_first[:shown][::-1]
     assert sum(one.startswith("new") for one in chosen) == shown
 
 

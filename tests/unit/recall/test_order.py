@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.embeat_mlp import EmbeatMLP, load_checkpoint
-from recall.order import ARC, ENERGY, KEY, SOUND, TEMPO, Costs, costs_of, in_order
+from recall.order import ARC, ENERGY, KEY, SOUND, TEMPO, Costs, better_order, costs_of, in_order
 from recall.tracks import CataloguedTrack, Vector
 from streams.catalogue import sample_tracks
 from streams.importing.tracks import open_tracks
@@ -110,6 +110,20 @@ def test_energy_rises_to_a_peak_and_comes_down_again() -> None:
     heard = [tracks[place].features.energy or 0.0 for place in in_order(tracks, {})]
     thirds = [float(np.mean(heard[start : start + 6])) for start in (0, 16, 24)]
     assert thirds[0] + 0.2 < thirds[1] > thirds[2] + 0.2
+
+
+def test_better_order_tells_what_it_saves_and_leaves_what_is_smooth() -> None:
+    # Energies 0.0 0.9 0.1 0.8 change by 2.4 in three steps; up to the peak and down, 0.0 0.8 0.9 0.1, by 1.7.
+    jumping = [sounding(at, energy=energy) for at, energy in enumerate([0.0, 0.9, 0.1, 0.8])]
+    order, now, better = better_order(jumping, {})
+    assert order == [0, 3, 1, 2]
+    assert (now, better) == (pytest.approx(ENERGY * 2.4 / 3), pytest.approx(ENERGY * 1.7 / 3))
+    # Rising all along is as smooth as can be, though it has no end that comes down.
+    rising = [sounding(at, energy=energy) for at, energy in enumerate([0.0, 0.3, 0.6, 0.9])]
+    assert better_order(rising, {}) == ([0, 1, 2, 3], pytest.approx(ENERGY * 0.3), pytest.approx(ENERGY * 0.3))
+    same = [sounding(at, energy=0.5) for at in range(5)]
+    assert better_order(same, {})[0] == [0, 1, 2, 3, 4]
+    assert better_order(same[:1], {}) == ([0], 0.0, 0.0)
 
 
 @pytest.fixture(scope="module")

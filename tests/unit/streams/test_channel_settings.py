@@ -20,8 +20,18 @@ def opened(text: str) -> tuple[list[str], dict[str, Allowance]]:
 
 
 ALL = [
-    *("acoustic", "playlist", "same_artist", "similar_artists", "artist_neighbours", "neighbours", "factors"),
-    *("session_neighbours", "fresh", "fresh_nearby", "genre_popular", "rising", "described"),
+    *(
+        "acoustic",
+        "playlist",
+        "same_artist",
+        "similar_artists",
+        "artist_neighbours",
+        "neighbours",
+        "factors",
+        "session_neighbours",
+        "listeners",
+    ),
+    *("fresh", "fresh_nearby", "genre_popular", "rising", "anchors", "described"),
 ]
 
 

@@ -9,6 +9,7 @@ from models.collaborative import LIST_MAX
 from models.embeat_mlp import Config, EmbeatMLP, Network
 from recall.tracks import CataloguedTrack
 from streams.collaborating import rows_in, tables_from
+from streams.logged import by_person
 from topics.records import ArtistRef
 
 TRACKS = [
@@ -57,3 +58,18 @@ def test_the_same_log_gives_the_same_answers(model: EmbeatMLP) -> None:
     assert one.prior is not None
     assert other.prior is not None
     assert one.prior.text == other.prior.text
+
+
+def test_listeners_are_learned_from_apart_from_the_lists_by_what_they_heard_last(model: EmbeatMLP) -> None:
+    heard = [["t1", "t2", "t1", "nowhere"], ["t2", "t1"], ["t5"]]
+    found = tables_from(TRACKS, lists(60), model, seed=1, manifest={}, listeners=heard)
+    assert (found.manifest["lists"], found.manifest["listeners"]) == (60, 2)
+    assert found.listeners is not None
+    rows, _, _ = found.listeners.candidates(found.rows(["t1"]), np.ones(1, np.float32), 9)
+    assert [found.track_ids[row] for row in rows.tolist()] == ["t2"]
+    assert tables_from(TRACKS, lists(60), model, seed=1, manifest={}).listeners is None
+
+
+def test_what_somebody_heard_is_one_list_over_all_their_sessions() -> None:
+    sessions = [(b"ada", ("t1", "t2")), (b"bo", ("t3",)), (None, ("t9",)), (b"cy", ()), (b"ada", ("t4",))]
+    assert by_person(sessions) == [["t3"], ["t1", "t2", "t4"]]

@@ -100,3 +100,41 @@ async def test_vector_that_an_index_does_not_have_is_written_after_a_restart(tmp
         duty.cancel()
     await asyncio.gather(*duties, return_exceptions=True)
     await made.close()
+
+
+async def test_nothing_is_written_that_is_still_being_learned(tmp_path: Path) -> None:
+    state = LearnedState.open(tmp_path / "state", None, "grown", 3)
+    due_at_writes: list[int] = []
+
+    class Watching(BruteIndex):
+        async def update_vectors(self, name: str, vectors: Mapping[str, Vector]) -> set[str]:
+            due_at_writes.append(len(state.model.due))
+            return await super().update_vectors(name, vectors)
+
+    index = Watching([IndexedTrack(track(f"t{i}")) for i in range(300)])
+    made = Learner(state, index)
+    # Far more than one step goes over.
+    await made.absorb([change(i, *(f"t{(7 * i + j) % 300}" for j in range(40))) for i in range(60)])
+    duties = [asyncio.create_task(duty()) for duty in (made.keep_written, made.keep_learning)]
+    await eventually(lambda: has(index, *(f"t{i}" for i in range(300))))
+    for duty in duties:
+        duty.cancel()
+    await asyncio.gather(*duties, return_exceptions=True)
+    await made.close()
+    assert set(due_at_writes) == {0}
+
+
+async def test_what_is_learned_for_ever_is_written_all_the_same(
+    tmp_path: Path, index: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HOLD_S", 0.05)
+    state = LearnedState.open(tmp_path / "state", None, "grown", 3)
+    made = Learner(state, index)
+    await made.absorb([change(0, *IDS)])
+    assert state.model.due
+    duty = asyncio.create_task(made.keep_written())
+    await eventually(lambda: has(index, *IDS))
+    assert state.model.due
+    duty.cancel()
+    await asyncio.gather(duty, return_exceptions=True)
+    await made.close()

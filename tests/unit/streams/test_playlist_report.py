@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from streams.catalogue import sample_playlists
 from streams.cli import app
 from streams.playlist_page import heat_map, page_of, png
-from streams.playlist_report import Line, Report
+from streams.playlist_report import Line, Order, Report
 
 PLAYLIST = "tt:0275i1VNfBnsNbPl0QIBpG"
 
@@ -37,6 +37,11 @@ def test_playlist_of_the_sample_is_told_as_json_and_drawn(tmp_path: Path) -> Non
     held = {line["track_id"] for line in told["lines"]}
     assert not held & {one["track_id"] for one in told["next"]}
     assert set(told["outliers"]) < held
+    order = told["order"]
+    assert sorted(order["track_ids"]) == sorted(held)
+    assert order["track_ids"][0] == told["lines"][0]["track_id"]
+    # A third less than unordered is what lists that are heard in order are held to.
+    assert order["cost"] < 0.7 * order["cost_now"]
     assert len(told["lines"]) + len(told["missing"]) == told["tracks"]
     text = page.read_text()
     assert text.count("<circle") == len(told["lines"])
@@ -76,7 +81,14 @@ def report(*likeness: tuple[float, ...]) -> Report:
         for at in range(len(likeness))
     )
     return Report(
-        name="<b>Mine</b>", tracks=2, cohesion=0.5, lines=lines, missing=("gone",), next=(), likeness=likeness
+        name="<b>Mine</b>",
+        tracks=2,
+        cohesion=0.5,
+        lines=lines,
+        missing=("gone",),
+        next=(),
+        order=Order(tuple(one.track_id for one in lines), 0.5, 0.5),
+        likeness=likeness,
     )
 
 

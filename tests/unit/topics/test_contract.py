@@ -33,6 +33,7 @@ TABLE = """
 | `listening.sessions` | user_id | 4 | delete, 30 days |
 | `models.updates` | model name | 1 | compact |
 | `privacy.requests` | user_id | 4 | delete, 30 days |
+| `playlists.weekly` | user_id | 4 | compact |
 """
 DEAD = "delete, 30 days"
 KEPT_MS = {"30 days": 30 * DAY_MS, "90 days": 90 * DAY_MS, "1 hour": HOUR_MS}
