@@ -45,7 +45,7 @@ def main() -> None:
     world = world_of(read_catalogue(*_files(options.catalogue)), options.seed)
     policies = dict(map(policy_of, options.policies.split(",")))
     with scratch() as place:
-        filled = _filled(place, options.catalogue)
+        filled = _filled(place, options.catalogue, len(world))
         lived = {name: _lived(world, plan, policy, name, filled) for name, policy in policies.items()}
     model = {name: getattr(listener, name) for name in MODEL}
     told = {"plan": asdict(plan), "model": model, "tracks": len(world)}
@@ -54,13 +54,15 @@ def main() -> None:
     report("simulator", {**told, **compare(lives, plan, len(world), options.seed), "skip streak": streaks})
 
 
-def _filled(place: Path, catalogue: str) -> Path:
+def _filled(place: Path, catalogue: str, tracks: int) -> Path:
     """The data directory of an installation that holds the catalogue and what its playlists teach."""
     filled, filling = place / "filled", place / "filling"
     if not filled.exists():
         shutil.rmtree(filling, ignore_errors=True)
         with running(filling, catalogue) as stack, stack.client() as client:
             _wait_until_learned(client)
+            if tracks > stack.settings.optimise_above:
+                stack.wait_until_optimised()
         filling.rename(filled)
     return filled
 

@@ -40,8 +40,11 @@ POLICIES: Mapping[str, Policy] = {
     "no session": Policy({"session": "off", "channels": "session_neighbours=off"}),
     "no exploration": Policy(exploration=0.0),
     "epsilon-greedy": Policy({"explored": "by chance"}),
-    "acoustic only": Policy({"channels": only("acoustic"), "session": "off"}),
-    "popularity": Policy({"channels": only("genre_popular", "rising"), "session": "off"}, anonymous=True),
+    # With what is popular, or somebody new would be shown nothing.
+    "acoustic only": Policy({"channels": only("acoustic", "genre_popular"), "session": "off", "ranking": "off"}),
+    "popularity": Policy(
+        {"channels": only("genre_popular", "rising"), "session": "off", "ranking": "off"}, anonymous=True
+    ),
 }
 
 
