@@ -22,15 +22,19 @@ COMMANDS = {
     "events": ["--runs", "5"],
     "startup": ["--runs", "5"],
     "person_bytes": [],
+    "session_knn": [],
     "order": [],
     "overload": [],
     "text_seeds": [],
+    "ranking": [],
+    "simulator": ["--listeners", "24", "--sessions", "10"],
 }
 QUICK = {
     "import_catalogue": ["--runs", "1"],
     "events": ["--runs", "3"],
     "startup": ["--runs", "3"],
     "overload": ["--surge", "10"],
+    "simulator": ["--listeners", "8", "--sessions", "7", "--policies", "full,unlearned prior,no session"],
 }
 
 
@@ -115,6 +119,28 @@ def summary_rows(results: dict[str, dict[str, Any]]) -> list[tuple[str, str, str
             f"{results['text_seeds']['queries']} typed by hand understood",
         ),
         (
+            "500 candidates ranked by what was learnt, their features and order with it; and one lesson",
+            "1 ms, 0.1 ms",
+            f"{_tail(results['ranking']['500_candidates_ms']['features_scores_order'])} (of it the scores: "
+            f"{_tail(results['ranking']['500_candidates_ms']['draw_and_scores'])}); "
+            f"{_tail(results['ranking']['one_lesson_ms'])}",
+        ),
+        (
+            "sessions like this one, of a million past sessions",
+            "3 ms",
+            _tail(results["session_knn"]["ask_ms"]),
+        ),
+        (
+            "simulated listeners after 100 tracks each: completed more than by the ranking that has learnt nothing",
+            "15 %",
+            _gain(results["simulator"]["gains"]["unlearned prior"]),
+        ),
+        (
+            "of a list, the share left to a pocket of which three tracks were skipped in a row",
+            "half",
+            _gain(results["simulator"]["skip streak"]["full"]["share left"]),
+        ),
+        (
             "transitions of 30 tracks heard in order, against unordered",
             "30 % less",
             f"{results['order']['30 at random']['saved']['p50']:.0%} less",
@@ -137,6 +163,11 @@ def summary_rows(results: dict[str, dict[str, Any]]) -> list[tuple[str, str, str
             f"(before: {_tail(overload['normal']['answered_ms'])})",
         ),
     ]
+
+
+def _gain(found: dict[str, Any]) -> str:
+    low, high = found["interval"]
+    return f"{found['value']:.0%} ({low:.0%}..{high:.0%})"
 
 
 def _tail(found: dict[str, Any]) -> str:

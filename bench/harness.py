@@ -36,6 +36,7 @@ PROCESSES = {
     "--roles catalogue,": "worker-index",
     "--roles listening": "worker-listening",
 }
+READY_FILE = "bench-ready.json"
 # Before anything of our own runs.
 LOAD_BEFORE = os.getloadavg()[0]
 SETTLED_S = 30.0
@@ -117,7 +118,7 @@ def _name_of(process: psutil.Process) -> str:
 @contextmanager
 def running(data_dir: Path, catalogue: str = "none", within_s: float = 600.0) -> Iterator[Running]:
     """Run `throughbeat up` until the block ends."""
-    ready_file = data_dir / "bench-ready.json"
+    ready_file = data_dir / READY_FILE
     command = [sys.executable, "-m", "streams.cli", "up", "--data-dir", str(data_dir), "--ready-file", str(ready_file)]
     began = time.perf_counter()
     data_dir.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,14 @@ class TooFewTracks(ModelError):
     """A catalogue is too small, or its tracks have too little in common, to learn from or to measure with."""
 
 
+class EvidenceDamaged(ModelError):
+    """What a ranking has learnt from cannot be used: bytes that are not what was written, or numbers that cannot be."""
+
+
+class RewardOutOfRange(ModelError):
+    """A reward that no behaviour earns, or that is no number; the message has it."""
+
+
 class UnknownVersion(ModelError):
     """The registry holds no such version; the message says which there are."""
 
@@ -37,3 +45,7 @@ class VersionDamaged(ModelError):
 
 class StateInUse(ModelError):
     """Another process learns into the same directory; the message names it."""
+
+
+class TooFewTrials(ModelError):
+    """A log has too few explored tracks to tell anything from."""

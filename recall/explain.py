@@ -5,7 +5,7 @@ from __future__ import annotations
 from recall.merge import Merged
 from topics.records import Why
 
-# A sentence names no more reasons, and none that adds less than this share of what the strongest adds.
+# A sentence names no more reasons, and none that adds less than this share of what the strongest of them adds.
 REASONS_MAX = 2
 SHARE_OF_STRONGEST = 0.25
 

@@ -21,6 +21,7 @@ WEIGHTS: Mapping[str, float] = {
     "artist_neighbours": 1.0,
     "neighbours": 0.7,
     "factors": 0.5,
+    "session_neighbours": 0.7,
     "similar_artists": 0.6,
     "fresh_nearby": 0.4,
     "rising": 0.4,
@@ -36,6 +37,9 @@ class Merged(Struct, frozen=True, gc=False):
         ranks: channel -> rank, from 0.
         contributions: term -> what it adds; they sum to the score.
         reasons: term -> what to tell a listener.
+        features: what the ranking knew of it, once it is shown (`recall.ranking_features`).
+        explored: whether it was drawn, rather than ranked.
+        propensity: the exact probability with which it was, at its position.
     """
 
     track: CataloguedTrack
@@ -43,6 +47,9 @@ class Merged(Struct, frozen=True, gc=False):
     contributions: Mapping[str, float]
     reasons: Mapping[str, str]
     because: tuple[str, ...] = ()
+    features: tuple[float, ...] = ()
+    explored: bool = False
+    propensity: float | None = None
 
     @property
     def score(self) -> float:

@@ -22,6 +22,7 @@ class Person(Struct, frozen=True, gc=False, kw_only=True):
         heard: track id -> when it was last heard, in UTC milliseconds.
         anchors: what they like, the latest last.
         session: their last events, the latest last.
+        explored: explored tracks that they reacted to, decayed; `explored_gladly` those that they heard or kept.
         earlier_lists: tracks of the weekly lists that they were given in the last weeks.
     """
 
@@ -33,6 +34,8 @@ class Person(Struct, frozen=True, gc=False, kw_only=True):
     followed_artists: tuple[str, ...] = ()
     anchors: tuple[Anchor, ...] = ()
     session: tuple[Listen, ...] = ()
+    explored: float = 0.0
+    explored_gladly: float = 0.0
     earlier_lists: frozenset[str] = frozenset()
 
 

@@ -14,6 +14,7 @@ from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
 from recall.diversity import balance_of, choose, with_news
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
+from recall.exploration import Pooled, explore, rate_of, rng_of
 from recall.filters import Sifted, contradictions, forbidden, why_short
 from recall.index.protocol import TrackIndex
 from recall.judged import judged
@@ -22,8 +23,10 @@ from recall.merge import WEIGHTS, Merged, fuse
 from recall.mixes import mixes
 from recall.order import in_order
 from recall.person import Person
+from recall.policy import UNLEARNED, Policy, reorder
 from recall.query import DEFAULT_LIMIT, RecallQuery, Start, build_query, pushed_down
 from recall.rank import rank
+from recall.ranking_features import Scene
 from recall.seeds import (
     Playlists,
     SeedTracks,
@@ -39,7 +42,7 @@ from recall.seeds import (
 from recall.session import Mood, merged_session, mood
 from recall.shelf import Shelf
 from recall.spacing import spread
-from recall.surfaces import Surface, surface_of
+from recall.surfaces import DEFAULT_SURFACE, Surface, surface_of
 from recall.texts.matches import Texts
 from recall.tracks import CataloguedTrack, IndexedTrack, Vector
 from topics.records import Listen, RecommendationRequest, Understood
@@ -54,12 +57,19 @@ JUDGED = 2
 
 @dataclass(frozen=True)
 class Answer:
-    """The tracks in their order, what is missing from the work that chose them, and what else to say of the list."""
+    """The tracks in their order, what is missing from the work that chose them, and what else to say of the list.
+
+    Attributes:
+        pool: what the explored tracks were drawn from.
+        policy: version of the ranking.
+    """
 
     items: tuple[Merged, ...]
     degraded: tuple[str, ...] = ()
     understood: tuple[Understood, ...] = ()
     notes: tuple[str, ...] = ()
+    pool: tuple[Pooled, ...] = ()
+    policy: str = UNLEARNED.version
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,8 @@ class Recommender:
         weights: of the channels.
         shelf: holds the tables behind some of the channels, whose prior judges the candidates of all of them.
         texts: the catalogue's titles and names; without them free text means nothing.
+        policy: gives the ranking that serves a person now.
+        sessions: whether what was heard just now moves a list.
     """
 
     index: TrackIndex
@@ -111,6 +123,8 @@ class Recommender:
     allowances: Mapping[str, Allowance] = field(default_factory=dict)
     shelf: Shelf = field(default_factory=Shelf)
     texts: Texts | None = None
+    policy: Callable[[str | None], Policy] = lambda user_id: UNLEARNED
+    sessions: bool = True
 
     async def answer(self, request: RecommendationRequest, person: Person, *, now_ms: int, deadline_s: float) -> Answer:
         """The list for one request.
@@ -135,6 +149,7 @@ class Recommender:
         starts = [start.track for start in begun.query.starts]
         rules = forbidden(begun.request, person, starts, begun.disliked, held=begun.held, now_ms=now_ms)
         surface, limit = surface_of(request.surface), request.limit or DEFAULT_LIMIT
+        policy = self.policy(request.user_id)
         balance = balance_of(
             limit, surface, starts if begun.query.seeded else (), request.max_per_artist, begun.query.breadth
         )
@@ -146,14 +161,22 @@ class Recommender:
                 sifted = Sifted(fuse(found, surface.weighed(self.weights)), rules)
                 distinct = await self._judged(begun.query, one_release_each(sifted, most))
                 vectors = await self._vectors(distinct)
+                scene = Scene(begun.query, vectors, person.heard, frozenset(person.followed_artists), request.context)
+                ordered = reorder(rank(distinct, vectors, begun.felt), scene, policy)
                 wanted = with_news(balance, releases_in(distinct)) if starts else balance
-                chosen = choose(rank(distinct, vectors, begun.felt), vectors, wanted)
+                chosen = choose(ordered.ranked, vectors, wanted)
                 items = arranged(chosen, vectors, surface)
             if len(items) == limit or not self._more_to_find(found, asked):
                 break
         short = len(items) < limit
         notes = (why_short(len(items), limit, sifted.removed, begun.request.filters),) if short else ()
-        return Answer(tuple(items), begun.missing + late, begun.understood, notes)
+        with self.timed("explore"):
+            rate = request.exploration
+            if rate is None:
+                name = request.surface or DEFAULT_SURFACE
+                rate = policy.explores * rate_of(name, person, begun.query.starts, now_ms=now_ms)
+            shown = explore(items, ordered, policy, begun.query, rate, rng_of(request.request_id))
+        return Answer(shown.items, begun.missing + late, begun.understood, notes, shown.pool, policy.version)
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
         asked = dict.fromkeys(request.seeds or ())
@@ -176,7 +199,7 @@ class Recommender:
             build_query(request, person, starts, artists, now_ms=now_ms, described=words),
             {track_id for one in seeds for track_id in (*one.track_ids, *one.also)},
             (*(one.understood for one in seeds if one.understood), *([told(target)] if target else ())),
-            mood(session, known),
+            mood(session if self.sessions else (), known),
             tuple(f"seed:{describe(one.seed)}" for one in missing),
             tuple(known[track_id].track for track_id in person.dislikes if track_id in known),
             none,

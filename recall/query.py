@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from recall.index.protocol import RANGED_FEATURES, FeatureRange, TrackFilter
 from recall.person import Person
+from recall.session import liked_lately
 from recall.surfaces import surface_of
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector
 from topics.records import Filters, RecommendationRequest
@@ -51,6 +52,7 @@ class RecallQuery:
         where: what the engine can filter; the rest is filtered after recall.
         seeded: whether the request itself named the starts.
         described: the words that `where` was narrowed by, if there were any.
+        session: ids of tracks liked just now, the latest last.
         releases: only what has come out in the last weeks is wanted, and all of it.
     """
 
@@ -62,6 +64,7 @@ class RecallQuery:
     seeded: bool
     now_ms: int
     described: str | None = None
+    session: tuple[str, ...] = ()
     releases: bool = False
 
     def starts_by_artist(self) -> dict[str, tuple[str, ...]]:
@@ -98,6 +101,7 @@ def build_query(
         seeded=bool(request.seeds),
         now_ms=now_ms,
         described=described,
+        session=liked_lately(person.session),
         releases=surface.releases,
     )
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from recall.merge import Merged
-from recall.session import FINISHED, Mood, Moved, forces_on
+from recall.session import FINISHED, IN_MOOD, Mood, Moved, forces_on
 from recall.tracks import Vector
 
 
@@ -21,9 +21,9 @@ def rank(candidates: Sequence[Merged], vectors: Mapping[str, Vector], felt: Mood
 
 
 def _moved(one: Merged, by: Moved) -> Merged:
-    reasons, because = one.reasons, one.because
+    reasons, because = {**one.reasons, IN_MOOD: "in the mood of your session"}, one.because
     if by.drawn_by is not None:
-        reasons = {**reasons, FINISHED: by.drawn_by.said}
+        reasons[FINISHED] = by.drawn_by.said
         if by.drawn_by.track_id not in because:
             because = (*because, by.drawn_by.track_id)
     return Merged(one.track, one.ranks, {**one.contributions, **by.terms}, reasons, because)

@@ -9,18 +9,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recall.atmosphere import UNKNOWN, Atmosphere, atmosphere, gains
+from recall.fatigue import FRESH, Fatigue, Hearing, fatigue
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector, matrix
 from topics.records import Listen
 
 EVENTS_MAX = 50
 # How much of its weight an event keeps when another comes after it.
 FADE = 0.9
+# After a silence another session begins: what was before is a memory.
+SILENCE_MS, EARLIER = 1_800_000, 0.3
 SKIP_MS = 30_000
 # Cosines below are no likeness: EmbeatMLP puts most pairs of tracks there.
 UNLIKE = 0.5
 ATTRACTION, REPULSION = 0.3, 0.6
 SAME_ARTIST = 0.35
-FINISHED, SKIPPED = "session_finished", "session_skipped"
+# From this share on a track that was heard says that it belongs there.
+LIKED_FROM = 0.5
+FINISHED, SKIPPED, IN_MOOD = "session_finished", "session_skipped", "session_mood"
 NOT_DRAWN: tuple[float, None] = (0.0, None)
 
 _SAID = {"play": "finished", "repeat": "repeated", "like": "liked", "save": "saved", "add_to_playlist": "added"}
@@ -68,6 +74,8 @@ class Mood:
         pushed: artist id -> push, < 0.
         drawn: artist id -> pull, > 0, and the moment behind it.
         moments: of each of the N vectors.
+        atmosphere: the mood of what was finished.
+        fatigue: what there was enough of.
     """
 
     vectors: NDArray[np.float32]
@@ -75,6 +83,14 @@ class Mood:
     pushed: Mapping[str, float]
     drawn: Mapping[str, tuple[float, Moment]]
     moments: tuple[Moment, ...]
+    atmosphere: Atmosphere = UNKNOWN
+    fatigue: Fatigue = FRESH
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing is moved."""
+        moving = len(self.forces) or self.pushed or self.drawn or self.atmosphere.sure
+        return not (moving or self.fatigue.artists or self.fatigue.albums or self.fatigue.tracks)
 
 
 def merged_session(stored: Sequence[Listen], given: Sequence[Listen]) -> list[Listen]:
@@ -88,13 +104,15 @@ def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
     vectors, forces, moments = [], [], []
     pushed: dict[str, float] = {}
     drawn: dict[str, tuple[float, Moment]] = {}
-    strength = 1.0
-    for event in reversed(session):
+    hearings: list[Hearing] = []
+    for event, strength in reversed(list(zip(session, strengths(session), strict=True))):
         indexed = known.get(event.track_id or "")
-        force = strength * verdict(event)
-        if event.kind in ("play", "skip"):
-            strength *= FADE
-        if indexed is None or force == 0:
+        if indexed is None:
+            continue
+        says = verdict(event)
+        heard = event.kind in ("play", "skip")
+        hearings.append(Hearing(indexed.track, says, strength, heard, event.kind == "repeat"))
+        if (force := strength * says) == 0:
             continue
         moment = Moment(
             indexed.track.track_id, f"close to {indexed.track.title}, which you just {_SAID.get(event.kind, 'heard')}"
@@ -109,20 +127,55 @@ def mood(session: Sequence[Listen], known: Mapping[str, IndexedTrack]) -> Mood:
             forces.append(force)
             moments.append(moment)
     stacked = matrix(vectors) if vectors else np.zeros((0, 64), np.float32)
-    return Mood(stacked, np.array(forces, np.float32), pushed, drawn, tuple(moments))
+    liked = [(one.track, one.strength * one.verdict) for one in hearings if one.verdict > 0]
+    return Mood(
+        stacked,
+        np.array(forces, np.float32),
+        pushed,
+        drawn,
+        tuple(moments),
+        atmosphere(liked),
+        fatigue(hearings[::-1]),
+    )
+
+
+def liked_lately(session: Sequence[Listen]) -> tuple[str, ...]:
+    """Ids of the tracks that were liked since the last silence, each once, the latest last."""
+    since = len(session)
+    while since > 1 and session[since - 1].occurred_at_ms - session[since - 2].occurred_at_ms <= SILENCE_MS:
+        since -= 1
+    liked = [event.track_id for event in session[since - 1 :] if event.track_id and verdict(event) >= LIKED_FROM]
+    return tuple(reversed(dict.fromkeys(reversed(liked))))
+
+
+def strengths(session: Sequence[Listen]) -> list[float]:
+    """How much each event still counts: less for every hearing after it, and much less before a silence."""
+    found: list[float] = []
+    strength, later_ms = 1.0, None
+    for event in reversed(session):
+        if later_ms is not None and later_ms - event.occurred_at_ms > SILENCE_MS:
+            strength *= EARLIER
+        found.append(strength)
+        if event.kind in ("play", "skip"):
+            strength *= FADE
+        later_ms = event.occurred_at_ms
+    return found[::-1]
 
 
 def forces_on(candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vector], felt: Mood) -> list[Moved]:
-    """What the session adds to each candidate's score: `session_finished` >= 0, `session_skipped` <= 0, where not 0.
+    """What the session adds to each candidate's score, where not 0.
 
+    `session_finished` and `session_mood` are >= 0, `session_skipped` and `session_fatigue` <= 0, `session_repeat`
+    is either.
     `vectors` holds acoustic vectors by track id; a track without one is moved by its artists alone, as if it sounded
     like their other tracks.
     """
-    if not (len(felt.forces) or felt.pushed or felt.drawn):
+    if felt.is_still:
         return [UNMOVED] * len(candidates)
-    pulls, nearest, pushes = _by_likeness(candidates, vectors, felt)
+    pulls, nearest, pushes = (column.tolist() for column in _by_likeness(candidates, vectors, felt))
+    in_mood = gains(candidates, felt.atmosphere).tolist()
     moved = []
-    for candidate, pull, near, push in zip(candidates, pulls.tolist(), nearest.tolist(), pushes.tolist(), strict=True):
+    for candidate, pull, near, push, gain in zip(candidates, pulls, nearest, pushes, in_mood, strict=True):
         moment = felt.moments[near] if pull > 0 else None
         away = REPULSION * push
         if felt.pushed:
@@ -131,8 +184,11 @@ def forces_on(candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vecto
         if candidate.track_id not in vectors:
             draws = (felt.drawn.get(artist_id, NOT_DRAWN) for artist_id in candidate.artist_ids)
             pull, moment = max(draws, key=lambda draw: draw[0], default=NOT_DRAWN)
-        both = (FINISHED, ATTRACTION * pull), (SKIPPED, away)
-        moved.append(Moved({name: term for name, term in both if term}, moment))
+        terms = felt.fatigue.terms(candidate)
+        for name, term in ((FINISHED, ATTRACTION * pull), (SKIPPED, away), (IN_MOOD, gain)):
+            if term:
+                terms[name] = term
+        moved.append(Moved(terms, moment))
     return moved
 
 

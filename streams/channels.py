@@ -20,8 +20,10 @@ from recall.channels import (
     Neighbours,
     Rising,
     SameArtist,
+    SessionNeighbours,
     SimilarArtists,
 )
+from recall.channels.session_neighbours import Past
 from recall.channels.similar_artists import Relations
 from recall.index.protocol import TrackIndex
 from recall.shelf import Shelf
@@ -39,6 +41,7 @@ DEFAULTS: Mapping[str, Allowance] = {
     "artist_neighbours": Allowance(share=0.8),
     "neighbours": Allowance(share=0.5),
     "factors": Allowance(share=0.4),
+    "session_neighbours": Allowance(share=0.5),
     "listeners": Allowance(share=0.4),
     "genre_popular": Allowance(share=0.5),
     "rising": Allowance(share=0.4),
@@ -47,7 +50,7 @@ OFF = "off"
 
 
 def open_channels(
-    settings: Settings, index: TrackIndex, board: PlayBoard, relations: Relations, shelf: Shelf
+    settings: Settings, index: TrackIndex, board: PlayBoard, relations: Relations, shelf: Shelf, past: Past
 ) -> tuple[list[Channel], dict[str, Allowance]]:
     """The channels that are on, and what each of them may take.
 
@@ -62,6 +65,7 @@ def open_channels(
         ArtistNeighbours(index, shelf),
         Neighbours(index, shelf),
         Factors(index, shelf),
+        SessionNeighbours(index, past),
         Listeners(index, shelf),
         Fresh(index),
         FreshNearby(index),

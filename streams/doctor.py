@@ -34,6 +34,7 @@ from topics.specs import (
     DEAD_LETTERS,
     LISTENING_EVENTS,
     REQUESTS,
+    SERVED,
     TopicSpec,
     full_name,
 )
@@ -42,6 +43,7 @@ ANSWER_WITHIN_S = 5.0
 READ_BY = (
     (CATALOG_TRACKS, "catalogue"),
     (LISTENING_EVENTS, "listening"),
+    (SERVED, "learning"),
     (CATALOG_PLAYLISTS, "cooccurrence"),
     (REQUESTS, "recommendations"),
 )
@@ -170,7 +172,7 @@ def check_role(admin: Any, spec: TopicSpec, role: str, groups: list[str], prefix
     """Does a worker read a topic."""
     mine = [group for group in groups if group.partition("throughbeat.")[2].partition(".")[0] == role]
     members = sum(len(found["members"]) for found in admin.describe_groups(mine).values()) if mine else 0
-    lag = lag_of(admin, spec, prefix)
+    lag = lag_of(admin, spec, prefix, role)
     if not members:
         return Check(f"worker {role}", False, "none runs", f"start `throughbeat worker --roles {role}`")
     advice = f"add workers with `throughbeat worker --roles {role}`" if lag > LAG_OF_NOTE else ""

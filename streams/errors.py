@@ -27,9 +27,17 @@ class Overloaded(StreamError):
     """More is asked than can be answered in time; worth asking again later."""
 
 
+class UnknownRanking(StreamError):
+    """No version of the ranking is called that; the message names those there are."""
+
+
 class NothingToGoBackTo(StreamError):
     """No earlier version of the model is kept ready."""
 
 
 class NotPromoted(StreamError):
     """A version does not serve after all; the message says why."""
+
+
+class LogUnreadable(StreamError):
+    """A file is no log of answers and reactions; the message names the line."""

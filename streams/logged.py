@@ -123,6 +123,19 @@ def read_catalogue(connection: Connection, prefix: str) -> tuple[list[Catalogued
     return [catalogued(one, artists, added_at_ms=0) for one in tracks.values()], playlists
 
 
+def read_records(connection: Connection, prefix: str, spec: TopicSpec) -> Iterator[Any]:
+    """Every record that a topic holds at this moment, as it is, in the order of each partition.
+
+    Raises:
+        BrokerUnavailable: no broker answers, or it stops giving records.
+    """
+    consumer = _consumer(connection)
+    try:
+        yield from _records(consumer, spec, prefix, {spec.name: _ends(consumer, spec, prefix)})
+    finally:
+        consumer.close()
+
+
 def partitions_of(connection: Connection, spec: TopicSpec, prefix: str) -> int:
     """How many partitions a topic has; 0 when there is none.
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 READ: Mapping[Role, Sequence[TopicSpec]] = {
     "catalogue": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS),
     "listening": (LISTENING_EVENTS,),
+    "learning": (),
     "cooccurrence": (CATALOG_PLAYLISTS, LISTENING_SESSIONS),
     "collaborative": (),
     "recommendations": (REQUESTS,),
@@ -46,6 +47,7 @@ READ: Mapping[Role, Sequence[TopicSpec]] = {
 BESIDES: Mapping[Role, Sequence[TopicSpec]] = {
     "catalogue": (MODELS_UPDATES,),
     "listening": (),
+    "learning": (LISTENING_EVENTS, SERVED),
     "cooccurrence": (MODELS_UPDATES,),
     "collaborative": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, LISTENING_SESSIONS, MODELS_UPDATES),
     "recommendations": (REPLIES, SERVED, CATALOG_TRACKS, CATALOG_ARTISTS, MODELS_UPDATES),

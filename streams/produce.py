@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from aiokafka.errors import KafkaError
+
 from topics.errors import PublishFailed
 
 # How long a topic that is not there is taken not to be there.
@@ -37,7 +39,7 @@ class FaustProducer:
                 await self._send_nothing(topic, partition or 0, headers)
             else:
                 await self._app.producer.send_and_wait(topic, key, value, partition, None, list(headers))
-        except OSError as error:
+        except (OSError, KafkaError) as error:
             raise PublishFailed(f"{topic}: {error}") from error
 
     async def _send_nothing(self, topic: str, partition: int, headers: Sequence[tuple[str, bytes | None]]) -> None:

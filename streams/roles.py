@@ -23,6 +23,7 @@ from recall.shelf import Shelf
 from recall.texts import TextIndex
 from recall.tracks import IndexedTrack
 from streams.agents.catalogue import CatalogueEffects, Embedder, Known, nothing
+from streams.agents.learning import LearningEffects, keep_versions
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
 from streams.agents.texts import TextEffects
@@ -33,20 +34,28 @@ from streams.embedded.errors import DataDirectoryInUse
 from streams.embedded.lock import data_directory
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
+from streams.past_sessions import PastSessionsFollower
 from streams.plays import PlayBoard
 from streams.produce import FaustProducer
+from streams.ranking import RankingBoard
 from streams.refreshing import Refresher, take_up
 from streams.relations import ArtistRelations
 from streams.serving.collection import Collection, SomeDeadLetters, SomeTexts, vector_lengths
 from streams.serving.live import LiveVersions
+from streams.sessions import CaughtUp, SessionCloser
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
 from streams.state.connection import connect
+from streams.state.discoveries import DiscoveryStore
+from streams.state.evidence import EvidenceReader, EvidenceWriter
+from streams.state.feedback import FeedbackStore
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
+from streams.state.rankings import RankingStore
+from streams.state.sessions import SessionStore
 from streams.turns import Turns
 from streams.worker import Parts, Role
-from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Track
+from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Served, Track
 from topics.specs import (
     CATALOG_ARTISTS,
     CATALOG_PLAYLISTS,
@@ -54,6 +63,7 @@ from topics.specs import (
     LISTENING_EVENTS,
     LISTENING_SESSIONS,
     REQUESTS,
+    SERVED,
     TopicSpec,
 )
 
@@ -74,6 +84,7 @@ CATALOGUE_PACE = Pace(512, 0.03)
 FILLING_PACE = Pace(128, 0.03)
 COOCCURRENCE_PACE = Pace(64, 0.03)
 LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
+LEARNING_PACE = Pace(512, 0.01)
 
 
 async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Parts:
@@ -95,6 +106,8 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
         await versions.fill_with(partial(attach_catalogue, settings, versions, store, texts, known))
     if "listening" in roles:
         add_listening(settings, parts, redis)
+    if "learning" in roles:
+        add_learning(settings, parts, redis)
     if "collaborative" in roles:
         parts.background.append(Refresher(settings).run)
     if "recommendations" in roles and versions is not None:
@@ -217,10 +230,36 @@ def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
     """The agent that counts what people do."""
     app = create_app(settings, "listening")
     popularity = PopularityStore(redis, settings)
-    effects = ListeningEffects(PersonStore(redis, settings), popularity)
+    sessions = SessionStore(redis, settings)
+    effects = ListeningEffects(PersonStore(redis, settings), popularity, sessions)
     delivery = batch_delivery(app, settings, LISTENING_EVENTS, Listen, effects.apply, LISTENING_PACE)
     delivery = dataclasses.replace(delivery, passed_over=popularity.applied_through)
     add_agent(app, LISTENING_EVENTS, settings.topic_prefix, delivery.run)
+    parts.apps.append(app)
+    parts.background.append(SessionCloser(sessions, CaughtUp(app), FaustProducer(app), settings).run)
+
+
+def add_learning(settings: Settings, parts: Parts, redis: Any) -> None:
+    """Agents for what was shown and for what followed, from which the ranking learns."""
+    from streams.guard import GuardedRanking, RewardGuard  # river takes seconds to load, and only this role needs it
+
+    app = create_app(settings, "learning")
+    versions = RankingStore(redis, settings)
+    effects = LearningEffects(
+        FeedbackStore(redis, settings),
+        DiscoveryStore(redis, settings),
+        EvidenceWriter(redis, settings),
+        GuardedRanking(RewardGuard(), versions),
+    )
+    every_s = 3600 * settings.ranking_version_hours
+    parts.background.append(partial(keep_versions, EvidenceReader(redis, settings), versions, every_s))
+    served = batch_delivery(app, settings, SERVED, Served, effects.apply_served, LEARNING_PACE)
+    # An anonymous answer's key is its request.
+    served = dataclasses.replace(served, edge=Edge(SERVED, Served, None))
+    events = batch_delivery(app, settings, LISTENING_EVENTS, Listen, effects.apply_events, LEARNING_PACE)
+    for one in (served, events):
+        delivery = dataclasses.replace(one, dead_letters=SetAsideElsewhere())
+        add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
     parts.apps.append(app)
 
 
@@ -232,8 +271,12 @@ def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, 
     board = PlayBoard(PopularityStore(redis, settings), index)
     parts.background.append(board.keep_fresh)
     store, shelf = CatalogueStore(redis, settings), Shelf()
+    ranking = RankingBoard(EvidenceReader(redis, settings), RankingStore(redis, settings), settings)
+    parts.background.append(ranking.keep_fresh)
     parts.background.append(partial(take_up, settings, shelf, lambda version: parts.models.update({MODEL: version})))
-    channels, allowances = open_channels(settings, index, board, ArtistRelations(store), shelf)
+    past = PastSessionsFollower(settings)
+    parts.background.append(past.run)
+    channels, allowances = open_channels(settings, index, board, ArtistRelations(store), shelf, past)
     agent = RecommendationAgent(
         recommender=Recommender(
             index,
@@ -244,6 +287,8 @@ def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, 
             allowances=allowances,
             shelf=shelf,
             texts=texts,
+            policy=ranking.policy,
+            sessions=settings.session == "on",
         ),
         listeners=PersonStore(redis, settings),
         turns=Turns(settings.requests_at_once),

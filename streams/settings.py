@@ -52,9 +52,25 @@ class Settings(Struct, frozen=True, kw_only=True):
         person_heard_max: tracks remembered as heard, the oldest forgotten first.
         person_rated_max: likes, dislikes, saves, blocks and follows remembered, each. With both bounds as they are, a
             person takes 0.7 kB of Redis after one event, 29 kB after some hundred, and never more than 500 kB.
+        session_silence_s: how long somebody hears nothing before their session is over.
+        session: whether what was heard just now moves a list; off is for comparing.
+        past_sessions_max: past sessions that each answering worker holds, at 106 bytes each and 4 a track of it; the
+            oldest are forgotten first.
         popularity_half_life_days: after how long a play counts half.
         rising_half_life_days: the same for the plays of late, which tell what rises.
         popularity_max: tracks whose plays are counted, per partition; the least played are forgotten first.
+        ranking: `live` (learns and explores) or `off` (the order of channels and session alone, and nothing explored
+            unless a request asks for it; what is shown is still learnt from).
+        ranking_b: a version of the ranking beside the one that serves, for a share of the people, always the same ones;
+            empty = none. `throughbeat evaluate ab` compares the two.
+        ranking_b_share: that share, 0..1.
+        exploration: times each surface's rate of exploration; 0 = only where a request asks for it.
+        explored: `by belief` (the likelier good, the likelier drawn) or `by chance` (epsilon-greedy; for comparing).
+        learning_half_life_days: after how long an impression counts half.
+        learning_window_hours: how long after an answer a reaction to it still counts.
+        learning_requests_max: answers that wait for reactions, per partition; the oldest are forgotten first. One takes
+            some 3 kB of Redis with a list of 30, and never more than 80 kB.
+        ranking_version_hours: how often the ranking is kept as a version to go back to.
         channels: channels of recall that are off or bounded, comma-separated: `NAME=off`, `NAME=TRACKS` (at most so
             many candidates) or `NAME=TRACKS/MS` (and left out when later than that).
         deadline_ms: of a request that names none.
@@ -97,9 +113,21 @@ class Settings(Struct, frozen=True, kw_only=True):
     reply_topics: str = "recommendation.replies"
     person_heard_max: Count = 2_000
     person_rated_max: Count = 1_000
+    session_silence_s: Annotated[float, Meta(gt=0, le=86_400)] = 1_800.0
+    session: Literal["on", "off"] = "on"
+    past_sessions_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 1_000_000
     popularity_half_life_days: Seconds = 90.0
     rising_half_life_days: Seconds = 7.0
     popularity_max: Count = 250_000
+    ranking: Literal["live", "off"] = "live"
+    ranking_b: str = ""
+    ranking_b_share: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    exploration: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    explored: Literal["by belief", "by chance"] = "by belief"
+    learning_half_life_days: Seconds = 30.0
+    learning_window_hours: Annotated[float, Meta(gt=0, le=8_784)] = 24.0
+    learning_requests_max: Count = 20_000
+    ranking_version_hours: Seconds = 1.0
     channels: str = ""
     deadline_ms: Annotated[int, Meta(ge=1, le=600_000)] = 1_000
     requests_at_once: Count = 3

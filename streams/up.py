@@ -37,7 +37,7 @@ from topics.specs import CATALOG_TRACKS
 # Two processes by what they own: ingest does not take the answers' time.
 WORKERS: Mapping[str, str] = {
     "index": "catalogue,cooccurrence,recommendations",
-    "listening": "listening,collaborative",
+    "listening": "listening,learning,collaborative",
 }
 SEARCHABLE_WITHIN_S = 600.0
 ANSWER_WITHIN_S = 60.0

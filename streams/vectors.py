@@ -11,7 +11,16 @@ from typing import NamedTuple
 RESERVED = frozenset(
     {
         *("acoustic", "anchors", "artist_neighbours", "cooccurrence", "described", "factors", "fresh", "fresh_nearby"),
-        *("genre_popular", "listeners", "neighbours", "playlist", "rising", "same_artist", "similar_artists"),
+        *(
+            "genre_popular",
+            "listeners",
+            "neighbours",
+            "playlist",
+            "rising",
+            "same_artist",
+            "session_neighbours",
+            "similar_artists",
+        ),
     }
 )
 DIMENSION_MAX = 4096

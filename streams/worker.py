@@ -28,8 +28,8 @@ from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Role = Literal["catalogue", "listening", "cooccurrence", "collaborative", "recommendations"]
-ROLES: tuple[Role, ...] = ("catalogue", "listening", "cooccurrence", "collaborative", "recommendations")
+Role = Literal["catalogue", "listening", "learning", "cooccurrence", "collaborative", "recommendations"]
+ROLES: tuple[Role, ...] = ("catalogue", "listening", "learning", "cooccurrence", "collaborative", "recommendations")
 # These hold the embedded index, which has one owner; the first two cannot do without each other.
 INDEX_ROLES: frozenset[Role] = frozenset({"catalogue", "recommendations"})
 LEARNING_ROLES: frozenset[Role] = frozenset({"cooccurrence"})

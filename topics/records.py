@@ -172,21 +172,37 @@ class Listen(Record, frozen=True, kw_only=True):
 
 
 class SessionTrack(Record, frozen=True, kw_only=True):
-    """A track of a closed session and how it was heard: `heard` is the share of it, 0..1, `None` when unknown."""
+    """A track of a closed session and how it was heard.
+
+    Attributes:
+        heard: the share of it, 0..1, `None` when unknown.
+        played_ms: as in the event; of a track played to its end, or skipped at once, it may be `None`.
+    """
 
     track_id: TrackId
     skipped: bool = False
     heard: Unit | None = None
+    occurred_at_ms: Milliseconds | None = None
+    played_ms: Milliseconds | None = None
+    duration_ms: Milliseconds | None = None
 
 
 class ListeningSession(Record, frozen=True, kw_only=True):
-    """What a person heard without a long pause. Topic: listening.sessions. Key: user_id. Tracks in their order."""
+    """What a person heard without a long pause. Topic: listening.sessions. Key: user_id.
+
+    The same session may come twice, with the same `session_id`: readers count it once.
+
+    Attributes:
+        tracks: every hearing, in the order in which they occurred.
+        context: of its first event.
+    """
 
     session_id: Id
     user_id: UserId
     started_at_ms: Milliseconds
     ended_at_ms: Milliseconds
     tracks: Annotated[tuple[SessionTrack, ...], Meta(max_length=1_000)]
+    context: ListeningContext | None = None
 
 
 class Seed(Record, frozen=True, kw_only=True):
@@ -365,8 +381,26 @@ class ServedItem(Record, frozen=True, kw_only=True):
     feature_names_version: str
 
 
+class PooledItem(Record, frozen=True, kw_only=True):
+    """A track that an explored position could have had.
+
+    Attributes:
+        source: why it was in the pool.
+        probability: with which it was drawn first; later draws share out that of the tracks that are gone.
+        features: as of a shown item, at position 0.
+    """
+
+    track_id: str
+    source: str
+    probability: float
+    features: tuple[float, ...]
+
+
 class Served(Record, frozen=True, kw_only=True):
-    """What was shown. Topic: recommendation.served. Key: user_id."""
+    """What was shown. Topic: recommendation.served. Key: user_id.
+
+    `pool` is what the explored items were drawn from, in the order of their positions.
+    """
 
     request_id: str
     user_id: str | None
@@ -374,6 +408,7 @@ class Served(Record, frozen=True, kw_only=True):
     served_at_ms: int
     policy_version: str
     items: tuple[ServedItem, ...]
+    pool: tuple[PooledItem, ...] = ()
 
 
 class EarlierWeek(Record, frozen=True, kw_only=True):

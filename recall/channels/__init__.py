@@ -14,6 +14,7 @@ from recall.channels.playlist import InPlaylists
 from recall.channels.protocol import Allowance, Candidate, Channel
 from recall.channels.rising import Rising
 from recall.channels.same_artist import SameArtist
+from recall.channels.session_neighbours import SessionNeighbours
 from recall.channels.similar_artists import SimilarArtists
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "Neighbours",
     "Rising",
     "SameArtist",
+    "SessionNeighbours",
     "SimilarArtists",
 ]

@@ -51,10 +51,10 @@ def change_of_playlist(received: Received[Playlist]) -> Change:
 
 
 def change_of_session(received: Received[ListeningSession]) -> Change:
-    """The session's tracks that were listened to; a session has no later version, so its place is its name."""
+    """The session's tracks that were listened to; sent twice, it has the same name, so it counts once."""
     session = received.record
     heard = tuple(one.track_id for one in session.tracks if is_heard(one)) if session is not None else None
-    key = f"{SESSION}{received.partition}:{received.offset}"
+    key = SESSION + (session.session_id if session is not None else received.key_text)
     return Change(received.topic, received.partition, received.offset, key, heard)
 
 

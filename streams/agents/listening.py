@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from streams.delivery import Received, Refusal
 from streams.state.interactions import popularity_time_ms, popularity_weight
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore, Sent
 from streams.state.popularity import PartitionPlays, Play, PopularityStore
+from streams.state.sessions import SessionStore
 from topics.records import Listen
 
 Listened = Received[Listen]
 
 
 class ListeningEffects:
-    """Applies listening events in two steps, each idempotent and atomic: persons, then popularity.
+    """Applies listening events in two steps, each idempotent and atomic: persons, then popularity and session ends.
 
     When the first step was taken and the second not, the events come again: the first then says what it said before,
     so the second counts exactly what the first did.
     """
 
-    def __init__(self, persons: PersonStore, popularity: PopularityStore) -> None:
+    def __init__(self, persons: PersonStore, popularity: PopularityStore, sessions: SessionStore) -> None:
         self._persons = persons
         self._popularity = popularity
+        self._sessions = sessions
 
     async def apply(self, batch: Sequence[Listened]) -> Sequence[Refusal]:
         """Let the events take effect; nothing is refused.
@@ -40,14 +43,26 @@ class ListeningEffects:
             if one.record is not None:
                 sent = Sent(one.partition, one.offset, one.record)
                 by_person.setdefault(one.record.user_id, []).append(sent)
-        verdicts = await self._persons.apply(by_person)
+        applied = await self._persons.apply(by_person)
         counted = {
             (sent.partition, sent.offset)
             for user_id, events in by_person.items()
-            for sent, counts in zip(events, verdicts[user_id], strict=True)
+            for sent, counts in zip(events, applied.counted[user_id], strict=True)
             if counts
         }
-        await self._popularity.count(plays_by_partition(batch, counted))
+        await asyncio.gather(
+            self._popularity.count(plays_by_partition(batch, counted)),
+            self._sessions.note(persons_by_partition(batch), applied.closing),
+        )
+
+
+def persons_by_partition(batch: Sequence[Listened]) -> dict[int, set[str]]:
+    """Who listened, by partition."""
+    persons: dict[int, set[str]] = {}
+    for one in batch:
+        if one.record is not None:
+            persons.setdefault(one.partition, set()).add(one.record.user_id)
+    return persons
 
 
 def plays_by_partition(batch: Sequence[Listened], counted: set[tuple[int, int]]) -> Sequence[PartitionPlays]:

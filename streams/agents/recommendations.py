@@ -17,6 +17,7 @@ from recall.explain import explain
 from recall.merge import Merged
 from recall.person import Person
 from recall.pipeline import Answer, Recommender
+from recall.ranking_features import VERSION as FEATURES_VERSION
 from recall.surfaces import DEFAULT_SURFACE
 from streams.delivery import DeadLetters
 from streams.errors import Overloaded, StoreUnavailable
@@ -28,6 +29,7 @@ from topics.errors import RecordRefused
 from topics.records import (
     ErrorCode,
     Item,
+    PooledItem,
     RecommendationReply,
     RecommendationRequest,
     ReplyError,
@@ -39,11 +41,6 @@ from topics.specs import SERVED, full_name
 
 log = logging.getLogger(__name__)
 
-POLICY_VERSION = "rank-fusion-1"
-# What a served item's features are, in this order; a change is a new version.
-FEATURES_VERSION = "2"
-CHANNELS = ("acoustic", "same_artist", "fresh", "genre_popular", "similar_artists", "fresh_nearby", "rising")
-TERMS = ("session_finished", "session_skipped", "variety")
 # A request's own clock counts unless it is further off than requests are kept.
 CLOCK_LIMIT_MS = 3_600_000
 # Kept back of the deadline when waiting for events, so that there is time to answer without them.
@@ -88,8 +85,9 @@ class Settled:
     embeat_mlp: str
 
 
-# A reply, and what it shows in the terms of its ranking.
-Replied = tuple[RecommendationReply, Sequence[Merged]]
+# A reply, and what it shows.
+Replied = tuple[RecommendationReply, Answer]
+NOTHING_SHOWN = Answer(())
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ class RecommendationAgent:
             reply, shown = failed(asked.request, "internal", f"an answer of {len(value)} bytes: ask for fewer tracks")
             value = encode(reply)
         sends = [self._send(asked.address, asked.request.request_id, value)]
-        if shown:
+        if shown.items:
             sends.append(self._tell_served(asked.request, shown))
         with timed("reply"):
             await asyncio.gather(*sends)
@@ -179,7 +177,7 @@ class RecommendationAgent:
             return failed(request, "internal", f"a store is away, try again: {error}")
         if asyncio.get_running_loop().time() >= asked.deadline_s:
             return failed(request, "deadline_exceeded", "the answer was not ready before the deadline")
-        return self._reply(request, settled), settled.answer.items
+        return self._reply(request, settled), settled.answer
 
     async def _overloaded(self, asked: Asked) -> Replied:
         return failed(asked.request, "overloaded", "more requests came than can be answered, ask again later")
@@ -224,7 +222,7 @@ class RecommendationAgent:
             ),
             degraded=degraded,
             notes=settled.answer.notes,
-            models={**self.models, "embeat_mlp": settled.embeat_mlp},
+            models={**self.models, "embeat_mlp": settled.embeat_mlp, "bandit": settled.answer.policy},
             watermark={str(partition): offset for partition, offset in sorted(settled.watermark.items())},
             understood=settled.answer.understood,
         )
@@ -247,14 +245,18 @@ class RecommendationAgent:
         key = request_id.encode() if request_id is not None else None
         await self.producer.send(address.topic, key, value, address.partition, list(address.headers))
 
-    async def _tell_served(self, request: RecommendationRequest, shown: Sequence[Merged]) -> None:
+    async def _tell_served(self, request: RecommendationRequest, shown: Answer) -> None:
         served = Served(
             request_id=request.request_id,
             user_id=request.user_id,
             surface=request.surface or DEFAULT_SURFACE,
             served_at_ms=int(time.time() * 1000),
-            policy_version=POLICY_VERSION,
-            items=tuple(impression(position, one) for position, one in enumerate(shown)),
+            policy_version=shown.policy,
+            items=tuple(impression(position, one) for position, one in enumerate(shown.items)),
+            pool=tuple(
+                PooledItem(track_id=one.track_id, source=one.source, probability=one.probability, features=one.features)
+                for one in shown.pool
+            ),
         )
         key = (request.user_id or request.request_id).encode()
         await self.producer.send(full_name(SERVED, self.prefix), key, encode(served), None, [])
@@ -276,7 +278,7 @@ def failed(request: RecommendationRequest, code: ErrorCode, message: str) -> Rep
         status="error",
         error=ReplyError(code=code, message=message),
     )
-    return reply, ()
+    return reply, NOTHING_SHOWN
 
 
 def item(position: int, one: Merged, *, explained: bool) -> Item:
@@ -288,19 +290,20 @@ def item(position: int, one: Merged, *, explained: bool) -> Item:
         artists=one.track.artists,
         score=round(one.score, 6),
         channels=dict(one.ranks),
+        explored=one.explored,
+        propensity=one.propensity,
         why=explain(one) if explained else None,
     )
 
 
 def impression(position: int, one: Merged) -> ServedItem:
-    """What a reward model needs of one line: reciprocal ranks by channel, then the other terms of its score."""
-    ranks = [1 / (1 + one.ranks[name]) if name in one.ranks else 0.0 for name in CHANNELS]
+    """What a reward model needs of one line."""
     return ServedItem(
         track_id=one.track.track_id,
         position=position,
-        explored=False,
-        propensity=None,
-        features=(*ranks, *(one.contributions.get(name, 0.0) for name in TERMS)),
+        explored=one.explored,
+        propensity=one.propensity,
+        features=one.features,
         feature_names_version=FEATURES_VERSION,
     )
 

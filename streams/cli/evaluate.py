@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from streams.cli.options import JsonOption
+from streams.cli.options import DataDirOption, JsonOption, KafkaOption, PrefixOption, settings_from
 from streams.cli.train import ArtistsOption, BesideOption, PlaylistsOption, TracksOption
 
 if TYPE_CHECKING:
@@ -230,6 +230,39 @@ def recall(
         _tell(files, measure, seed, as_json, print_recall)
 
 
+@evaluate_app.command()
+def skips(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Sessions, as .csv or .csv.gz.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how well skips are predicted, on a file in the columns of Spotify's skip prediction challenge.
+
+    Of each session the first half is known, and skip_2 is predicted for the second: mean average accuracy and first
+    prediction accuracy, as the challenge defines them, beside repeating what was done last. The predictor learns from
+    each session after it was asked about it.
+
+    Example: throughbeat evaluate skips log_mini.csv --json
+    """
+    import msgspec
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    from streams.cli.quality_table import print_skips
+    from streams.skip_challenge import evaluate_skips
+    from streams.training import fingerprint
+
+    shown = (TextColumn("{task.completed:,.0f} sessions"), TimeElapsedColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("sessions", total=None)
+        measured = evaluate_skips(file, seed=seed, on_session=lambda count: bar.update(task, completed=count))
+    found = {"data": fingerprint(file), "seed": seed, **measured}
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        print_skips(found)
+
+
 @contextmanager
 def _pipeline(tracks: Path | None, artists: Path | None) -> Iterator[dict[str, Way]]:
     from streams.live import through_kafka
@@ -251,6 +284,88 @@ def _stack(tracks: Path | None, artists: Path | None) -> Iterator[tuple[Settings
         Client(connection_of(settings), settings.topic_prefix) as client,
     ):
         yield settings, client
+
+
+@evaluate_app.command()
+def policy(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="`live`, `prior`, or one that is kept.")] = "live",
+    log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Records of answers and reactions, one JSON value a line; else Kafka's."),
+    ] = None,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    kafka: KafkaOption = None,
+    prefix: PrefixOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Estimate what a version of the ranking would have earned where the log explored.
+
+    At each explored position the version would have put the track of the pool that it expects most of. The mean reward
+    of such a position, by inverse propensity scores (ips), self-normalized (snips) and doubly robust (dr), each with an
+    interval, beside what was really earned (logged).
+
+    Example: throughbeat evaluate policy prior --json
+    """
+    import asyncio
+
+    import msgspec
+
+    from streams.cli.policy_table import print_value
+    from streams.connections import connection_of
+    from streams.policy_value import value_of
+    from streams.ranking import posterior_named
+    from streams.served_log import from_file, from_kafka, join
+
+    settings = settings_from(kafka, prefix, data_dir)
+    posterior = asyncio.run(posterior_named(settings, version))
+    records = from_file(log) if log else from_kafka(connection_of(settings), settings.topic_prefix)
+    answers = join(records, settings.learning_window_hours * 3_600_000)
+    found = {"version": version, **value_of(posterior, answers, confidence)}
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        print_value(found)
+
+
+@evaluate_app.command()
+def ab(
+    first: Annotated[str | None, typer.Argument(metavar="VERSION", help="As answers name it; else of most.")] = None,
+    second: Annotated[str | None, typer.Argument(metavar="OTHER", help="The version that it is compared with.")] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Records of answers and reactions, one JSON value a line; else Kafka's."),
+    ] = None,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    kafka: KafkaOption = None,
+    prefix: PrefixOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare what two versions of the ranking earned with the people whom each served.
+
+    THROUGHBEAT_RANKING_B gives a share of the people another version. A row a version: mean reward, share completed
+    and share skipped before 30 s of a shown track, with intervals over people, and the difference.
+
+    Example: throughbeat evaluate ab --json
+    """
+    import msgspec
+
+    from streams.cli.policy_table import print_outcomes
+    from streams.connections import connection_of
+    from streams.ranking_outcomes import outcomes
+    from streams.served_log import from_file, from_kafka, join
+
+    if first and not second:
+        raise typer.BadParameter("name two versions, or none for those of most answers")
+    settings = settings_from(kafka, prefix, data_dir)
+    records = from_file(log) if log else from_kafka(connection_of(settings), settings.topic_prefix)
+    answers = join(records, settings.learning_window_hours * 3_600_000)
+    found = outcomes(answers, (first, second) if first and second else None, confidence)
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        print_outcomes(found)
 
 
 class _Given(NamedTuple):

@@ -34,13 +34,15 @@ def list_(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the versions that are there, and say which serves.
+    """List the versions that are there, and say which serves; those of the ranking where `bandit` is asked for.
 
     Example: throughbeat models list
     """
-    versions = _versions(kafka, prefix, data_dir)
-    states = versions.states()
-    rows = [_row(one, states.get(one.model)) for one in versions.there(_name(model) if model else None)]
+    rows = [] if model and _is_ranking(model) else _stored(kafka, prefix, data_dir, model)
+    if model and _is_ranking(model):
+        from streams.cli import ranking
+
+        rows = ranking.rows(kafka, prefix, data_dir)
     if as_json:
         _print_json(rows)
         return
@@ -50,7 +52,9 @@ def list_(
     for name in ("model", "version", "state", "created", "size"):
         table.add_column(name, justify="right" if name == "size" else "left", no_wrap=True)
     for row in rows:
-        table.add_row(row["model"], row["version"], row["state"], _date(row["created_at_ms"]), f"{row['size_bytes']:,}")
+        created, size = row["created_at_ms"], row["size_bytes"]
+        told = (_date(created) if created is not None else "", f"{size:,}" if size is not None else "")
+        table.add_row(row["model"], row["version"], row["state"], *told)
     console().print(table)
 
 
@@ -88,8 +92,15 @@ def promote(
 
     Promoting the version that serves ends whatever is being made ready.
 
+    The ranking is called bandit; its versions are `live`, which learns, `prior`, and those kept now and then.
+
     Example: throughbeat models promote embeat-mlp mine.safetensors
     """
+    if _is_ranking(model):
+        from streams.cli import ranking
+
+        typer.echo(f"{_name(model)} {ranking.promote(version, kafka, prefix, data_dir)} serves")
+        return
     versions = _versions(kafka, prefix, data_dir)
     name = _name(model)
     chosen = versions.add(name, Path(version)) if Path(version).is_file() else versions.find(name, version).version
@@ -109,6 +120,11 @@ def rollback(
 
     Example: throughbeat models rollback embeat-mlp
     """
+    if _is_ranking(model):
+        from streams.cli import ranking
+
+        typer.echo(f"{_name(model)} {ranking.roll_back(kafka, prefix, data_dir)} serves")
+        return
     versions = _versions(kafka, prefix, data_dir)
     state = versions.roll_back(_name(model))
     _settle(versions, state, state.version, within_s if wait else 0.0)
@@ -164,6 +180,16 @@ def prune(
     versions = _versions(kafka, prefix, data_dir)
     for one in versions.prune(_name(model) if model else None, keep):
         typer.echo(f"deleted {one.model} {one.version}")
+
+
+def _is_ranking(model: str) -> bool:
+    return _name(model) == "bandit"
+
+
+def _stored(kafka: str | None, prefix: str | None, data_dir: Path | None, model: str | None) -> list[dict[str, Any]]:
+    versions = _versions(kafka, prefix, data_dir)
+    states = versions.states()
+    return [_row(one, states.get(one.model)) for one in versions.there(_name(model) if model else None)]
 
 
 def _versions(kafka: str | None, prefix: str | None, data_dir: Path | None) -> Versions:

@@ -27,6 +27,15 @@ def print_cold_start(found: Mapping[str, Any]) -> None:
     _explain()
 
 
+def print_skips(found: Mapping[str, Any]) -> None:
+    """One table, and what was not measured."""
+    print_ways(found, "skips")
+    typer.echo(f"{found['predictions']:,} predictions in {found['sessions']:,} sessions")
+    for why, rows in found["left_out"].items():
+        typer.echo(f"left out: {rows:,} rows ({why})")
+    typer.echo("In brackets: 95 % intervals by session, paired where two are compared.")
+
+
 def print_recall(found: Mapping[str, Any]) -> None:
     """The ways, the channels, and what comes at all."""
     from rich.table import Table

@@ -17,10 +17,10 @@ def worker(
     roles: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: catalogue (indexes), listening (counts), collaborative (learns), "
-            "recommendations (answers)."
+            help="Comma-separated: catalogue (indexes), listening (counts), learning (ranking), "
+            "collaborative (learns), recommendations (answers)."
         ),
-    ] = "catalogue,listening,collaborative,recommendations",
+    ] = "catalogue,listening,learning,collaborative,recommendations",
     kafka: KafkaOption = None,
     prefix: PrefixOption = None,
     data_dir: DataDirOption = None,

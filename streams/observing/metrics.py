@@ -69,6 +69,7 @@ STAGE = Histogram(
 DEGRADED = Counter(
     "throughbeat_degraded", "Replies that lacked a part: a channel, `after` or a seed.", ["part"], registry=REGISTRY
 )
+SESSIONS = Counter("throughbeat_sessions_closed", "Sessions sent to listening.sessions.", registry=REGISTRY)
 INDEXED = Gauge("throughbeat_index_tracks", "Tracks in the index.", registry=REGISTRY)
 OUTSIDE_GRAPH = Gauge(
     "throughbeat_index_tracks_outside_graph", "Tracks that each search compares one by one.", registry=REGISTRY
@@ -84,6 +85,24 @@ TRACK2VEC_DRIFT = Gauge(
     "throughbeat_track2vec_drift",
     "How far tracks have moved on average since the last full training: 1 less the cosine.",
     registry=REGISTRY,
+)
+LESSONS = Counter(
+    "throughbeat_lessons",
+    "Records that the ranking could learn from, by what came of them: learnt, nothing (no answer to join it with, too "
+    "late, or said before) or other_features.",
+    ["topic", "outcome"],
+    registry=REGISTRY,
+)
+REWARD = Gauge(
+    "throughbeat_reward", "Mean reward of the impressions that somebody reacted to lately.", registry=REGISTRY
+)
+EVIDENCE_REFUSED = Counter(
+    "throughbeat_evidence_refused",
+    "Times that what the ranking has learnt, or a version of it, was damaged and not used; the last good one serves.",
+    registry=REGISTRY,
+)
+ROLLBACKS = Counter(
+    "throughbeat_ranking_rollbacks", "Times that the reward fell and an earlier ranking took over.", registry=REGISTRY
 )
 MODEL = Info("throughbeat_model", "Versions of the models behind the answers.", ["model"], registry=REGISTRY)
 WORKER = Info("throughbeat_worker", "What this worker is.", registry=REGISTRY)

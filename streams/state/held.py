@@ -10,11 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from recall.person import Anchor, Person
-from topics.records import Listen, ListenKind
+from topics.records import Listen, ListeningContext, ListenKind
+
+Context = tuple[str | None, str | None, int | None]
 
 
 class SessionEvent(Struct, frozen=True, array_like=True, gc=False):
-    """One event of a session: a listening event without its person and its context."""
+    """One event of a session: a listening event without its person; `context` is device, activity and local hour."""
 
     event_id: str
     kind: ListenKind
@@ -26,6 +28,7 @@ class SessionEvent(Struct, frozen=True, array_like=True, gc=False):
     session_id: str | None
     request_id: str | None
     surface: str | None
+    context: Context | None = None
 
 
 class Heard(NamedTuple):
@@ -62,6 +65,7 @@ _decode_session_event = msgspec.msgpack.Decoder(SessionEvent).decode
 
 def session_entry(event: Listen) -> bytes:
     """The event as the session keeps it."""
+    where = event.context
     return _encode(
         SessionEvent(
             event.event_id,
@@ -74,6 +78,7 @@ def session_entry(event: Listen) -> bytes:
             event.session_id,
             event.request_id,
             event.surface,
+            None if where is None else (where.device, where.activity, where.local_hour),
         )
     )
 
@@ -139,7 +144,7 @@ def person(user_id: str, replies: Sequence[Any], *, heard_max: int, rated_max: i
 
 
 def listen(user_id: str, event: SessionEvent) -> Listen:
-    """The event as it travelled, without its context."""
+    """The event as it travelled."""
     return Listen(
         event_id=event.event_id,
         user_id=user_id,
@@ -152,7 +157,16 @@ def listen(user_id: str, event: SessionEvent) -> Listen:
         session_id=event.session_id,
         request_id=event.request_id,
         surface=event.surface,
+        context=listening_context(event),
     )
+
+
+def listening_context(event: SessionEvent) -> ListeningContext | None:
+    """Where and when somebody listened, as it travelled."""
+    if event.context is None:
+        return None
+    device, activity, local_hour = event.context
+    return ListeningContext(device=device, activity=activity, local_hour=local_hour)
 
 
 def report(user_id: str, held: Held) -> dict[str, Any]:

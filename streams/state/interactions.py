@@ -1,28 +1,15 @@
 """What one event says, in numbers: how much a track was heard, liked, counted.
 
-Source: the interaction weights of design.md: share of the track heard, +2 saved, +1.5 repeated, -0.5 for a skip before
-30 s. A like and an addition to a playlist are as deliberate as a save, so they weigh the same. Where an event does not
-say how long its track is, `UNKNOWN_DURATION_MS` stands in.
+Source: the interaction weights that `models.rewards` states.
 """
 
 from __future__ import annotations
 
+from models.rewards import EARLY_SKIP, JUDGED, TAKEN_BACK, is_early, share_heard
 from recall.session import SKIP_MS
 from topics.records import Listen
 
-UNKNOWN_DURATION_MS = 210_000
 CLOCK_AHEAD_MS = 86_400_000
-
-SAVED, REPEATED, EARLY_SKIP = 2.0, 1.5, -0.5
-JUDGED = {"like": SAVED, "save": SAVED, "add_to_playlist": SAVED, "repeat": REPEATED}
-TAKEN_BACK = {"unrate": -SAVED, "unsave": -SAVED}
-
-
-def share_heard(event: Listen) -> float:
-    """How much of the track a play or a skip heard, 0..1; a skip without `played_ms` heard nothing."""
-    if event.played_ms is None:
-        return 0.0 if event.kind == "skip" else 1.0
-    return min(1.0, event.played_ms / (event.duration_ms or UNKNOWN_DURATION_MS))
 
 
 def is_finished(event: Listen) -> bool:
@@ -30,11 +17,6 @@ def is_finished(event: Listen) -> bool:
     if event.played_ms is not None and not event.duration_ms:
         return event.played_ms >= SKIP_MS
     return share_heard(event) >= 0.5
-
-
-def is_early(event: Listen) -> bool:
-    """Whether a skip came before 30 s."""
-    return (event.played_ms or 0) < SKIP_MS
 
 
 def anchor_weight(event: Listen) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 PERSON_KEYS = (
     b":meta",
     b":recent",
+    b":closed",
     b":heard",
     b":likes",
     b":dislikes",
@@ -51,9 +52,44 @@ def _without_braces(user_id: str) -> str:
     return user_id
 
 
+def explored_key(prefix: str, user_id: str) -> bytes:
+    """How a person took what was explored on them; beside the person's keys."""
+    return f"{prefix}person:{{{_without_braces(user_id)}}}:explored".encode()
+
+
+def feedback_key(prefix: str, request_id: str) -> bytes:
+    """What was shown for one request, and what followed."""
+    return f"{prefix}feedback:{{{_without_braces(request_id)}}}".encode()
+
+
+def awaiting_key(prefix: str, source: str) -> str:
+    """Requests of which something is held, by the partition that told of them first."""
+    return f"{prefix}awaiting:{{{source}}}"
+
+
+def evidence_keys(prefix: str, features: str, source: str) -> tuple[str, str]:
+    """What the ranking has learnt from one partition of a topic, and a copy in case that is damaged."""
+    return f"{prefix}evidence-{features}:{{{source}}}", f"{prefix}evidence-{features}-kept:{{{source}}}"
+
+
+def ranking_versions_key(prefix: str, features: str) -> str:
+    """Versions of the ranking that are kept, by name."""
+    return f"{prefix}ranking-{features}:versions"
+
+
+def ranking_serving_key(prefix: str, features: str) -> str:
+    """Which version of the ranking serves, and those that did, the latest first."""
+    return f"{prefix}ranking-{features}:serving"
+
+
 def popularity_key(prefix: str, partition: int) -> str:
     """The decayed plays of one partition, by track."""
     return f"{prefix}popularity:{{p{partition}}}"
+
+
+def due_key(prefix: str, partition: int) -> str:
+    """The persons of one partition, by when their sessions are to be looked at."""
+    return f"{prefix}sessions-due:{{p{partition}}}"
 
 
 def recent_plays_key(prefix: str, partition: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -24,7 +24,7 @@ from streams.state.held import (
     session_entry,
 )
 from streams.state.interactions import anchor_weight
-from streams.state.keys import key_prefix, person_keys, person_of, sessions_pattern
+from streams.state.keys import explored_key, key_prefix, person_keys, person_of, sessions_pattern
 from streams.state.scripts import script
 from streams.state.watermark import decode_watermark, watermark_commands
 from topics.records import ARTIST_KINDS, Listen
@@ -33,11 +33,13 @@ from topics.records import ARTIST_KINDS, Listen
 # first of them is in the counts of popularity: then a redelivered event still finds whether it was counted.
 PERSON_EVENT_IDS = 200
 SESSION_MAX = 50
+# A session is closed when it has so many: who listens day and night costs no more than others.
+SESSION_EVENTS_MAX = 200
 ANCHORS_MAX = 64
 # A track played for ever must not be all that a person is known for.
 ANCHOR_WEIGHT_MAX = 8.0
-# How person.lua says that an event counted.
-COUNTED = ord("1")
+# How person.lua says that an event counted, and that closed sessions wait.
+COUNTED, CLOSING = ord("1"), b"c"
 
 
 class Sent(Struct, frozen=True, gc=False):
@@ -46,6 +48,18 @@ class Sent(Struct, frozen=True, gc=False):
     partition: int
     offset: int
     event: Listen
+
+
+class Applied(NamedTuple):
+    """What became of events.
+
+    Attributes:
+        counted: person -> for each event, whether it counted.
+        closing: persons of whom closed sessions wait to be sent.
+    """
+
+    counted: dict[str, list[bool]]
+    closing: frozenset[str]
 
 
 class PersonStore:
@@ -63,18 +77,9 @@ class PersonStore:
         self._prefix = key_prefix(settings.topic_prefix)
         self._heard_max = settings.person_heard_max
         self._rated_max = settings.person_rated_max
-        self._limits = msgspec.msgpack.encode(
-            {
-                "event_ids": PERSON_EVENT_IDS,
-                "session": SESSION_MAX,
-                "heard": self._heard_max,
-                "rated": self._rated_max,
-                "anchors": ANCHORS_MAX,
-                "anchor_weight": ANCHOR_WEIGHT_MAX,
-            }
-        )
+        self._limits = limits(settings)
 
-    async def apply(self, by_person: Mapping[str, Sequence[Sent]]) -> dict[str, list[bool]]:
+    async def apply(self, by_person: Mapping[str, Sequence[Sent]]) -> Applied:
         """Let events take effect, each once, in the order given; tell for each whether it counted.
 
         An event that comes again gets the answer of its first time, as long as it is among the person's last
@@ -84,7 +89,12 @@ class PersonStore:
             StoreUnavailable: it is not known which took effect; apply them again.
         """
         verdicts = await self._redis.run([self._apply(user_id, sent) for user_id, sent in by_person.items()])
-        return {user_id: [one == COUNTED for one in given] for user_id, given in zip(by_person, verdicts, strict=True)}
+        counted = {
+            user_id: [one == COUNTED for one in given[: len(sent)]]
+            for (user_id, sent), given in zip(by_person.items(), verdicts, strict=True)
+        }
+        closing = (user_id for user_id, given in zip(by_person, verdicts, strict=True) if given.endswith(CLOSING))
+        return Applied(counted, frozenset(closing))
 
     def _apply(self, user_id: str, sent: Sequence[Sent]) -> Command:
         keys = person_keys(self._prefix, user_id)
@@ -109,7 +119,8 @@ class PersonStore:
         asked = watermark_commands(self._prefix, partitions)
         if user_id is None:
             return NOBODY, decode_watermark(await self._redis.run(asked) if asked else ())
-        replies = await self._redis.run([*asked, *self._read(user_id)])
+        discoveries = (b"HMGET", explored_key(self._prefix, user_id), b"tried", b"glad")
+        *replies, explored = await self._redis.run([*asked, *self._read(user_id, SESSION_MAX), discoveries])
         found = person(
             user_id,
             replies[partitions + 1 :],
@@ -117,16 +128,19 @@ class PersonStore:
             rated_max=self._rated_max,
             anchors_max=ANCHORS_MAX,
         )
+        if explored[0] is not None:
+            tried, glad = map(float, explored)
+            found = msgspec.structs.replace(found, explored=tried, explored_gladly=glad)
         return found, decode_watermark(replies[:partitions])
 
-    def _read(self, user_id: str) -> list[Command]:
-        """Everything that is read of one person, by key.
+    def _read(self, user_id: str, session: int) -> list[Command]:
+        """Everything that is read of one person, by key, with the last `session` events (0 = all).
 
         No MULTI, which a server short of memory refuses even for reads: an event that comes in between may show in one
         part and not in another, as it may a moment later or earlier.
         """
-        meta, _, *hashes, session = person_keys(self._prefix, user_id)
-        return [(b"HGET", meta, b"n"), *((b"HGETALL", key) for key in hashes), (b"LRANGE", session, 0, -1)]
+        meta, _, _, *hashes, events = person_keys(self._prefix, user_id)
+        return [(b"HGET", meta, b"n"), *((b"HGETALL", key) for key in hashes), (b"LRANGE", events, -session, -1)]
 
     async def held(self, user_id: str) -> Held:
         """All that is held about a person.
@@ -134,7 +148,7 @@ class PersonStore:
         Raises:
             StoreUnavailable: Redis did not answer.
         """
-        counted, heard, *rated, anchors, session = await self._redis.run(self._read(user_id))
+        counted, heard, *rated, anchors, session = await self._redis.run(self._read(user_id, 0))
         likes, dislikes, saves, blocked, followed = (decode_rated(flat, self._rated_max) for flat in rated)
         return Held(
             events_counted=int(counted or 0),
@@ -179,7 +193,23 @@ class PersonStore:
         Raises:
             StoreUnavailable: it is not known whether it was deleted; forget again.
         """
-        await self._redis.run([(b"UNLINK", *person_keys(self._prefix, user_id))])
+        await self._redis.run([(b"UNLINK", *person_keys(self._prefix, user_id), explored_key(self._prefix, user_id))])
+
+
+def limits(settings: Settings) -> bytes:
+    """How much is remembered of a person, and when a session ends, as person.lua takes it."""
+    return msgspec.msgpack.encode(
+        {
+            "event_ids": PERSON_EVENT_IDS,
+            "session": SESSION_MAX,
+            "heard": settings.person_heard_max,
+            "rated": settings.person_rated_max,
+            "anchors": ANCHORS_MAX,
+            "anchor_weight": ANCHOR_WEIGHT_MAX,
+            "session_events": SESSION_EVENTS_MAX,
+            "silence_ms": round(settings.session_silence_s * 1000),
+        }
+    )
 
 
 def effect(sent: Sent) -> Command:

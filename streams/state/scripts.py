@@ -7,6 +7,20 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+NAMES = (
+    "person",
+    "popularity",
+    "applied",
+    "catalogue",
+    "feedback",
+    "evidence",
+    "explored",
+    "due",
+    "claim",
+    "sent",
+    "settle",
+)
+
 
 @dataclass(frozen=True)
 class Script:
@@ -25,4 +39,4 @@ def script(name: str) -> Script:
 
 def all_scripts() -> tuple[Script, ...]:
     """Everything that a server must have loaded."""
-    return tuple(script(name) for name in ("person", "popularity", "applied", "catalogue"))
+    return tuple(map(script, NAMES))

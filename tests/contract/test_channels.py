@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from models import co_listening
 from models.collaborative import learn
+from models.past_sessions import PastSessions, PastSessionsConfig
 from models.tables import Tables, ordered
 from recall.channels import (
     Acoustic,
@@ -29,6 +30,7 @@ from recall.channels import (
     Neighbours,
     Rising,
     SameArtist,
+    SessionNeighbours,
     SimilarArtists,
 )
 from recall.columns import columns_of
@@ -64,6 +66,14 @@ class Stated:
         return {"a0": ("a1",)} if "a0" in artist_ids else {}
 
 
+class Earlier:
+    """One session: `t0`, then `t3`, `t9` and a track that is gone."""
+
+    def __init__(self) -> None:
+        self.sessions = PastSessions(PastSessionsConfig(sessions=10))
+        self.sessions.add("s", ["t0", "t3", "t9", "gone", "t4"], NOW)
+
+
 class Away(BruteIndex):
     """An index that does not answer."""
 
@@ -77,6 +87,7 @@ MAKERS: dict[str, Callable[[TrackIndex], Channel]] = {
     "acoustic": Acoustic,
     "same_artist": SameArtist,
     "similar_artists": lambda index: SimilarArtists(index, Stated()),
+    "session_neighbours": lambda index: SessionNeighbours(index, Earlier()),
     "fresh": Fresh,
     "fresh_nearby": FreshNearby,
     "genre_popular": lambda index: GenrePopular(index, Counts()),
@@ -90,7 +101,10 @@ MAKERS: dict[str, Callable[[TrackIndex], Channel]] = {
     "listeners": lambda index: Listeners(index, shelf()),
 }
 # What these propose is known by id alone, and filtered after recall, as everything is once more.
-UNFILTERED = {"anchors", "genre_popular", "rising", "artist_neighbours", "neighbours", "factors", "listeners"}
+UNFILTERED = {
+    *("anchors", "artist_neighbours", "factors", "genre_popular", "listeners", "neighbours", "rising"),
+    "session_neighbours",
+}
 # These have something to say only of a person's own starts, which the query holds: they look nothing up.
 OF_A_PERSON = {"anchors"}
 
@@ -244,6 +258,15 @@ async def test_releases_alone_are_all_that_came_out_in_these_weeks_the_latest_fi
 
 async def test_rising_is_in_the_order_of_the_counts_and_without_what_is_gone() -> None:
     assert ids(await found("rising", query(CATALOGUE[0]), 10)) == ["t7"]
+
+
+async def test_session_neighbours_come_in_the_order_of_past_sessions() -> None:
+    assert ids(await found("session_neighbours", query(CATALOGUE[0]), 10)) == ["t3", "t9", "t4"]
+    # Nobody's seeds: what was liked just now, the last of it first.
+    asked = dataclasses.replace(query(), session=("t9", "t4"))
+    some = await found("session_neighbours", asked, 10)
+    assert ids(some) == ["t3", "t0"]
+    assert some[0].because == ("t4", "t9")
 
 
 async def test_artists_that_sound_alike_are_not_searched_for_again_and_again() -> None:

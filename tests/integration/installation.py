@@ -111,7 +111,8 @@ class Installation:
         admin = connection_of(self.settings).open(KafkaAdminClient)
         try:
             for spec in specs:
-                eventually(lambda spec=spec: lag_of(admin, spec, self.settings.topic_prefix) == 0)
+                role = "listening" if spec is LISTENING_EVENTS else ""
+                eventually(lambda spec=spec, role=role: lag_of(admin, spec, self.settings.topic_prefix, role) == 0)
         finally:
             admin.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,16 +26,35 @@ class PersonOracle:
     blocked: dict[str, int] = field(default_factory=dict)
     followed: dict[str, int] = field(default_factory=dict)
     anchors: dict[str, tuple[float, int]] = field(default_factory=dict)
-    session: list[Listen] = field(default_factory=list)
+    events: list[Listen] = field(default_factory=list)
+    closed: list[list[Listen]] = field(default_factory=list)
+    opened: int = 0
+    members: list[tuple[int, Listen]] = field(default_factory=list)
 
     def count(self, event: Listen) -> bool:
         """Apply an event that comes for the first time; whether it counts."""
         if event.event_id in self.counted[-200:]:
             return False
         self.counted.append(event.event_id)
-        self.session = [*self.session, event][-50:]
+        self._join_session(event)
+        self.events.append(event)
         getattr(self, f"_{event.kind}")(event, event.track_id or "", event.artist_id or "", event.occurred_at_ms)
         return True
+
+    def _join_session(self, event: Listen) -> None:
+        """Sessions by the gaps of half an hour, of 200 events at most; a clock ahead counts as now."""
+        at, silence = min(event.occurred_at_ms, int(time.time() * 1000)), 1_800_000
+        events = len(self.events) - self.opened
+        if events == 200 or (events and at > max(at for at, _ in self.members) + silence):
+            self.closed.append([one for _, one in self.members])
+            self.opened, self.members = len(self.events), []
+        if not self.members or at >= min(at for at, _ in self.members) - silence:
+            self.members.append((at, event))
+
+    @property
+    def session(self) -> list[Listen]:
+        """The open session, and the last 50 events in any case."""
+        return self.events[min(self.opened, max(0, len(self.events) - 50)) :]
 
     def _play(self, event: Listen, track: str, _: str, at: int) -> None:
         self._hear(track, at, 1, 0)
@@ -150,6 +170,7 @@ SHOWN = (
     "session_id",
     "request_id",
     "surface",
+    "context",
 )
 
 

@@ -34,18 +34,8 @@ from topics.records import Listen, RecommendationRequest
 from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, PLAYLISTS_WEEKLY, REQUESTS, TopicSpec, dead_letters_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-USERS = (
-    "catalogue",
-    "listening",
-    "cooccurrence",
-    "recommendations",
-    "owner",
-    "player",
-    "asker",
-    "weekly",
-    "operator",
-    "nobody",
-)
+ROLES = ("catalogue", "listening", "learning", "cooccurrence", "recommendations")
+USERS = (*ROLES, "owner", "player", "asker", "weekly", "operator", "nobody")
 # Kafka's commands are no part of its server; the test needs two of them.
 TOOLS = Jar(
     "62f3c5dd7aa3442d4c5bc6a95f86e2502178ea09de8e27f74d9563bf955e253c",
@@ -146,6 +136,7 @@ MAY_WRITE = {
 }
 MAY_READ = {
     ("listening", LISTENING_EVENTS),
+    ("learning", LISTENING_EVENTS),
     ("recommendations", REQUESTS),
     ("recommendations", CATALOG_TRACKS),
     ("catalogue", CATALOG_TRACKS),
@@ -193,7 +184,7 @@ def test_workers_with_the_rights_of_their_role_do_its_work(
 
     with qdrant_stand_in() as qdrant_url, ExitStack() as workers:
         parts: dict[str, Any] = {"redis_url": stack.redis_url, "qdrant_url": qdrant_url, "data_dir": tmp_path}
-        for role in ("catalogue", "listening", "cooccurrence", "recommendations"):
+        for role in ROLES:
             here = Installation.__new__(Installation)
             here.settings = as_user(kafka, role, **parts)
             workers.enter_context(here.worker(role))

@@ -16,6 +16,7 @@ from streams.errors import StoreUnavailable
 from streams.settings import Settings
 from streams.state.persons import PersonStore
 from streams.state.popularity import PopularityStore
+from streams.state.sessions import SessionStore
 from tests.integration.state_oracle import Oracle
 from tests.integration.state_server import ALONE, CLUSTERED, Server, running_server
 from topics.records import ARTIST_KINDS, Listen
@@ -46,14 +47,22 @@ class CrashBetweenSteps(PopularityStore):
         raise StoreUnavailable("the worker died")
 
 
+class CrashedSessions:
+    """Is dead as well."""
+
+    async def note(self, listened: Any, closing: Any) -> None:
+        raise StoreUnavailable("the worker died")
+
+
 class Installation:
     """The stores under test beside the oracle, fed with the same deliveries."""
 
     def __init__(self, connection: Any, settings: Settings) -> None:
         self.persons = PersonStore(connection, settings)
         self.popularity = PopularityStore(connection, settings)
-        self.effects = ListeningEffects(self.persons, self.popularity)
-        self.crashing = ListeningEffects(self.persons, CrashBetweenSteps(connection, settings))
+        self.sessions = SessionStore(connection, settings)
+        self.effects = ListeningEffects(self.persons, self.popularity, self.sessions)
+        self.crashing = ListeningEffects(self.persons, CrashBetweenSteps(connection, settings), CrashedSessions())
         self.oracle = Oracle(settings.person_heard_max, settings.person_rated_max)
         self._half_life_ms = settings.popularity_half_life_days * DAY_MS
 
@@ -78,8 +87,33 @@ class Installation:
             assert await self.persons.person_report(user_id) == expected.report(user_id)
             anchors = (await self.persons.read(user_id)).anchors
             assert [(one.track_id, one.weight, one.at_ms) for one in anchors] == expected.anchor_list()
+        assert await self.closed() == {
+            user_id: hearings for user_id, one in self.oracle.persons.items() if (hearings := heard(one.closed))
+        }
         found = dict(await self.popularity.popular(1_000, now_ms=NOW_MS))
         assert found == pytest.approx(self.oracle.popular(self._half_life_ms, NOW_MS))
+
+    async def closed(self) -> dict[str, list[list[tuple[str, str]]]]:
+        """Kind and track of what was heard in the closed sessions of everybody who is to be looked at at once."""
+        found: dict[str, dict[str, list[tuple[str, str]]]] = {}
+        for partition in range(PARTITIONS):
+            claim = await self.sessions.claim(partition, silent=False)
+            for one in await self.sessions.close(claim, silent=False):
+                if one.session is not None:
+                    hearings = sorted(
+                        ("skip" if track.skipped else "play", track.track_id) for track in one.session.tracks
+                    )
+                    found.setdefault(one.user_id, {})[one.session.session_id] = hearings
+        return {user_id: sorted(sessions.values()) for user_id, sessions in found.items()}
+
+
+def heard(sessions: Sequence[Sequence[Listen]]) -> list[list[tuple[str, str]]]:
+    """Kind and track of what was heard in sessions, for those in which something was."""
+    plain = [
+        sorted((one.kind, one.track_id or "") for one in session if one.kind in ("play", "skip"))
+        for session in sessions
+    ]
+    return sorted(one for one in plain if one)
 
 
 @st.composite

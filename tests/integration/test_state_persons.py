@@ -7,12 +7,11 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from msgspec import msgpack
 
 from recall.person import NOBODY, Anchor
 from streams.state.connection import Command, RedisConnection
 from streams.state.keys import person_keys
-from streams.state.persons import PersonStore, Sent
+from streams.state.persons import PersonStore, Sent, limits
 from streams.state.popularity import PartitionPlays, PopularityStore
 from streams.state.scripts import script
 from tests.integration.state_server import ALONE, Server, running_server
@@ -51,7 +50,8 @@ class Life:
         self._offset += 1
         given: dict[str, Any] = {"event_id": f"e{self._offset}", "occurred_at_ms": self._offset}
         event = Listen(**{**given, **fields}, user_id=self._user_id, kind=kind, track_id=track_id)
-        assert await self._persons.apply({self._user_id: [Sent(0, self._offset, event)]}) == {self._user_id: [True]}
+        applied = await self._persons.apply({self._user_id: [Sent(0, self._offset, event)]})
+        assert applied.counted == {self._user_id: [True]}
 
 
 async def test_a_report_says_all_that_is_held(persons: PersonStore) -> None:
@@ -88,6 +88,7 @@ async def test_a_report_says_all_that_is_held(persons: PersonStore) -> None:
         "session_id": None,
         "request_id": "r",
         "surface": "radio",
+        "context": None,
     }
 
 
@@ -227,7 +228,9 @@ async def test_no_number_of_events_makes_a_person_larger_than_the_bounds(
     assert [one["track_id"] for one in report["heard"]] == [str(n) for n in range(260, 300)]
     assert report["likes"] == report["saves"] == [str(n) for n in range(284, 300)]
     assert len((await persons.read("u")).anchors) == 64
-    assert len(report["session"]) == 50
+    # Of 900 events, four sessions of 200 are closed.
+    assert len(report["session"]) == 100
+    assert len((await persons.read("u")).session) == 50
 
 
 @pytest.mark.parametrize("user_id", ["{", "}", "{}", "a}b{c", "%7B", "ü\n\0:", "日本", "u" * 256])
@@ -253,10 +256,10 @@ async def test_the_largest_times_and_offsets_are_kept_exactly(server: Server, re
     )
     play = Listen(event_id="f", user_id="u", kind="play", track_id="t", occurred_at_ms=LAST_TIME_MS)
     sent = [Sent(9_999, LAST_OFFSET - 1, event), Sent(9_999, LAST_OFFSET, play)]
-    assert await persons.apply({"u": sent}) == {"u": [True, True]}
-    assert await persons.apply({"u": sent}) == {"u": [True, True]}
+    assert (await persons.apply({"u": sent})).counted == {"u": [True, True]}
+    assert (await persons.apply({"u": sent})).counted == {"u": [True, True]}
     again = [Sent(9_999, LAST_OFFSET - 2, event), Sent(9_998, LAST_OFFSET, event)]
-    assert await persons.apply({"u": again}) == {"u": [False, False]}
+    assert (await persons.apply({"u": again})).counted == {"u": [False, False]}
     person = await persons.read("u")
     assert person.heard == {"t": LAST_TIME_MS}
     assert person.anchors == (Anchor("t", 3.0, LAST_TIME_MS),)
@@ -269,7 +272,7 @@ async def test_offsets_of_fifteen_digits_are_told_apart(persons: PersonStore) ->
     """Lua writes 100000000000007 as 1.0000000000001e+14 unless told otherwise, which is beyond the next offset."""
     for offset in (10**14 + 7, 10**14 + 8):
         event = Listen(event_id=f"{offset}", user_id="u", kind="play", track_id="t", occurred_at_ms=0)
-        assert await persons.apply({"u": [Sent(0, offset, event)]}) == {"u": [True]}
+        assert (await persons.apply({"u": [Sent(0, offset, event)]})).counted == {"u": [True]}
     assert (await persons.person_report("u"))["heard"][0]["plays"] == 2
 
 
@@ -323,6 +326,8 @@ async def test_an_id_that_lies_across_two_remembered_ones_is_new(server: Server,
     await Life(persons).live("play")
     names = (b"abcdefgh", b"efgh\0\0\0\0", b"abcdefgh")
     events: list[Command] = [(0, offset, name, "play", "t", 1, "1.0", b"") for offset, name in enumerate(names)]
-    limits = msgpack.encode({"event_ids": 200, "session": 9, "heard": 9, "rated": 9, "anchors": 9, "anchor_weight": 8})
+    forgetful = limits(server.settings())
     keys = person_keys("", "another")
-    assert await redis.run([("EVALSHA", script("person").sha, len(keys), *keys, limits, *chain(*events))]) == [b"110"]
+    assert await redis.run([("EVALSHA", script("person").sha, len(keys), *keys, forgetful, *chain(*events))]) == [
+        b"110"
+    ]

@@ -2,20 +2,55 @@
 -- Applies the events of one person, in order, each at most once however often it is sent.
 --
 -- KEYS: the person's, all in one slot, in the order of PERSON_KEYS in keys.py.
--- ARGV[1]: msgpack {event_ids, session, heard, rated, anchors, anchor_weight}: how much is remembered.
+-- ARGV[1]: msgpack {event_ids, session, heard, rated, anchors, anchor_weight}: how much is remembered, and
+--          {session_events, silence_ms}: when a session ends.
 -- ARGV[2...]: for each event partition, offset, id of 8 bytes, kind, subject, at_ms, weight, session entry.
--- Returns one character an event: '1' counted now or when it first came, '0' not.
+--          Without events, a session that has been silent for long enough by the server's clock is closed.
+-- Returns one character an event: '1' counted now or when it first came, '0' not; then 'c' if closed sessions wait
+-- in CLOSED to be sent.
 --
 -- Every value of a hash begins with a number of 6 bytes that orders it, the least forgotten first.
 -- Texts are never compared by `<`, which follows the server's locale.
 
-local META, RECENT, HEARD, LIKES, DISLIKES, SAVES, BLOCKED, FOLLOWED, ANCHORS, SESSION = unpack(KEYS)
+local META, RECENT, CLOSED, HEARD, LIKES, DISLIKES, SAVES, BLOCKED, FOLLOWED, ANCHORS, SESSION = unpack(KEYS)
 local limits = cmsgpack.unpack(ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local applied, counted = {}, 0
+-- The open session is the last `events` entries of SESSION: from when to when they occurred, and when the last came.
+local OPEN = '<I6I6I6I4'
+local applied, counted, open = {}, 0, nil
 local meta = redis.call('HGETALL', META)
 for i = 1, #meta, 2 do
-    if meta[i] == 'n' then counted = tonumber(meta[i + 1]) else applied[meta[i]] = tonumber(meta[i + 1]) end
+    local name, value = meta[i], meta[i + 1]
+    if name == 'n' then
+        counted = tonumber(value)
+    elseif name == 'open' then
+        local started, ended, came, events = struct.unpack(OPEN, value)
+        open = {started = started, ended = ended, came = came, events = events}
+    else
+        applied[name] = tonumber(value)
+    end
+end
+
+-- A closed session: from when to when, and a msgpack array of its entries.
+local function close_session()
+    local entries = redis.call('LRANGE', SESSION, -open.events, -1)
+    redis.call('HSET', CLOSED, string.format('%.0f', counted),
+        struct.pack('<I6I6>BI2', open.started, open.ended, 0xdc, #entries) .. table.concat(entries))
+    open = nil
+end
+
+-- An event that is older than the open session by more than a silence belongs to none; a clock that is ahead does not
+-- count.
+local function join_session(at)
+    at = math.min(at, now)
+    if open and (at > open.ended + limits.silence_ms or open.events >= limits.session_events) then close_session() end
+    open = open or {started = at, ended = at, events = 0}
+    if at >= open.started - limits.silence_ms then
+        open.started, open.ended, open.came = math.min(at, open.started), math.max(at, open.ended), now
+    end
+    open.events = open.events + 1
 end
 
 -- RECENT is a ring of the last ids: 8 bytes of id, 10 bytes of where it was counted; zeros where it is not yet used.
@@ -153,9 +188,9 @@ end
 
 local function count(kind, subject, at, weight, entry)
     take_effect(kind, subject, at, weight)
-    if redis.call('RPUSH', SESSION, entry) > limits.session then
-        redis.call('LTRIM', SESSION, -limits.session, -1)
-    end
+    join_session(at)
+    local keep = math.max(limits.session, open.events)
+    if redis.call('RPUSH', SESSION, entry) > keep then redis.call('LTRIM', SESSION, -keep, -1) end
 end
 
 local verdicts, seen = {}, {}
@@ -173,7 +208,19 @@ for i = 2, #ARGV, 8 do
     verdicts[#verdicts + 1] = known == mark and '1' or '0'
 end
 
+if #ARGV == 1 and open and now >= open.came + limits.silence_ms then
+    close_session()
+    redis.call('LTRIM', SESSION, -limits.session, -1)
+    redis.call('HDEL', META, 'open')
+end
+if redis.call('HLEN', CLOSED) > 0 then verdicts[#verdicts + 1] = 'c' end
+if #ARGV == 1 then return table.concat(verdicts) end
+
 local changes = {'n', string.format('%.0f', counted)}
+if open then
+    changes[#changes + 1] = 'open'
+    changes[#changes + 1] = struct.pack(OPEN, open.started, open.ended, open.came, open.events)
+end
 for partition in pairs(seen) do
     changes[#changes + 1] = partition
     changes[#changes + 1] = string.format('%.0f', applied[partition])

@@ -4,10 +4,10 @@ import pytest
 
 from recall.merge import Merged
 from recall.rank import rank
-from recall.session import merged_session, mood, verdict
+from recall.session import liked_lately, merged_session, mood, strengths, verdict
 from recall.tracks import ACOUSTIC, IndexedTrack
 from tests.unit.recall.tracks import at
-from topics.records import Listen
+from topics.records import Features, Listen
 
 
 def event(kind: str, track_id: str = "t", played_ms: int | None = None, event_id: str = "", **more: object) -> Listen:
@@ -98,3 +98,55 @@ def test_track_of_unknown_sound_goes_with_its_artist() -> None:
     order = ranked([event("play", "finished")], other, unheard, known=(FINISHED,))
     # The pull is what a track of the very same sound would get: 0.3 of the last event's whole force.
     assert [(one.track.track_id, round(one.score, 6)) for one in order] == [("unheard", 0.8), ("other", 0.5)]
+
+
+def test_what_was_before_a_silence_counts_less() -> None:
+    def of_hour(hour: int, kind: str, track_id: str) -> Listen:
+        return Listen(event_id=f"{hour}", user_id="u", kind=kind, occurred_at_ms=hour * 3_600_000, track_id=track_id)
+
+    # One hearing later keeps 0.9 of it, a silence 0.3 of that.
+    assert strengths([of_hour(1, "play", "a"), of_hour(2, "like", "b"), of_hour(2, "play", "b")]) == pytest.approx(
+        [0.27, 0.9, 1.0]
+    )
+    assert strengths([]) == []
+
+
+def test_every_term_of_a_session_is_in_the_score() -> None:
+    features = Features(energy=0.5, valence=0.5, danceability=0.5)
+    known = tuple(at(90, f"k{n}", "y", features=features) for n in range(4))
+    session = [event("play", f"k{n}") for n in range(4)]
+    (one,) = ranked(session, at(90, "new", "y", features=features), known=known)
+    # Hearings of 0.729, 0.81, 0.9 and 1: 3.439 in all.
+    expected = {
+        "acoustic": 0.5,
+        "session_finished": 0.3,
+        "session_mood": 0.1 * 3.439 / 5.439,
+        "session_fatigue": -0.05 * 1.439,
+    }
+    assert one.contributions == pytest.approx(expected)
+
+
+def test_what_was_liked_since_the_last_silence_is_asked_with_the_latest_last() -> None:
+    def after(minutes: int, kind: str, track_id: str, played_ms: int | None = None) -> Listen:
+        return Listen(
+            event_id=f"{minutes}",
+            user_id="u",
+            kind=kind,
+            occurred_at_ms=minutes * 60_000,
+            track_id=track_id,
+            played_ms=played_ms,
+            duration_ms=200_000,
+        )
+
+    before = [after(0, "play", "yesterday")]
+    session = [
+        after(40, "play", "a"),
+        after(44, "play", "b"),
+        after(45, "skip", "c"),
+        after(50, "play", "half", 90_000),
+        after(55, "like", "d"),
+        after(56, "play", "a"),
+    ]
+    assert liked_lately(before + session) == ("b", "d", "a")
+    assert liked_lately(before) == ("yesterday",)
+    assert liked_lately([]) == ()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from recall.channels import Allowance
+from recall.ranking_features import CHANNELS
 from recall.shelf import Shelf
 from streams.channels import open_channels
 from streams.errors import SettingInvalid
@@ -14,7 +15,7 @@ from tests.brute_index import BruteIndex
 def opened(text: str) -> tuple[list[str], dict[str, Allowance]]:
     board = PlayBoard(None, BruteIndex())  # type: ignore[arg-type]
     settings = read_settings({"THROUGHBEAT_CHANNELS": text})
-    channels, allowances = open_channels(settings, BruteIndex(), board, None, Shelf())  # type: ignore[arg-type]
+    channels, allowances = open_channels(settings, BruteIndex(), board, None, Shelf(), None)  # type: ignore[arg-type]
     return [one.name for one in channels], allowances
 
 
@@ -27,6 +28,7 @@ ALL = [
         "artist_neighbours",
         "neighbours",
         "factors",
+        "session_neighbours",
         "listeners",
     ),
     *("fresh", "fresh_nearby", "genre_popular", "rising", "anchors", "described"),
@@ -54,3 +56,7 @@ def test_what_cannot_be_meant_is_refused_with_what_can(text: str) -> None:
 def test_channel_that_there_is_not_is_named_with_those_that_there_are() -> None:
     with pytest.raises(SettingInvalid, match=r"THROUGHBEAT_CHANNELS: expected acoustic, .*, got loudest"):
         opened("loudest=off")
+
+
+def test_ranking_learns_a_weight_for_every_channel() -> None:
+    assert sorted(opened("")[0]) == sorted(CHANNELS)

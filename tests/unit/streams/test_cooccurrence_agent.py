@@ -41,4 +41,4 @@ async def test_session_is_a_list_of_what_was_listened_to() -> None:
     )
     session = ListeningSession(session_id="s", user_id="ada", started_at_ms=1, ended_at_ms=2, tracks=tracks)
     await CooccurrenceEffects(learner).apply_sessions([received("listening.sessions", 8, "ada", session)])
-    assert learner.changes == [Change("listening.sessions", 3, 8, "s:3:8", ("whole", "not known how long"))]
+    assert learner.changes == [Change("listening.sessions", 3, 8, "s:s", ("whole", "not known how long"))]
