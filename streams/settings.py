@@ -133,7 +133,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     requests_at_once: Count = 3
     requests_waiting: Count = 512
     retry_s: Seconds = 30.0
-    optimise_above: Count = 20_000
+    optimise_above: Count = 10_000
     worker_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=200)] = ""
     watchdog_s: Seconds = 60.0
     metrics_port: Literal["auto", "off"] | Port = "auto"
