@@ -199,9 +199,9 @@ The simulator (`python -m bench.simulator --listeners 24 --sessions 10`, the sam
 does not reach its bars. After 100 tracks a listener completes 0.236 of what the whole system serves, 0.212 of what
 the unlearned prior serves: 11 % more, of an interval of -16..46 %, so that 24 listeners do not even tell the sign. A
 streak of three skips leaves a pocket 0.58 of its share (0.41..0.75) where half was asked, 0.75 without the session.
-Exploration costs the most: without it 0.297 are completed (0.061 more, -0.001..0.125), as two of ten tracks of a list
-for somebody new are explored, and what they teach the shared weights is soon known. Against no session (0.235) and
-epsilon-greedy (0.255) nothing is told apart.
+Exploration seems to cost the most: without it 0.297 are completed (0.061 more, -0.001..0.125). Up to two of ten
+tracks of a list are explored for somebody new; whether that is all of it was not measured. Against no session (0.235)
+and epsilon-greedy (0.255) nothing is told apart.
 
 The import's aim of 20 s is not reached. One process owns the index, and of the 100 us that a track takes there, a
 quarter is the engine's reading of a point from Python, a fifth its update, a fifth Faust and Kafka. Tried: batches of
