@@ -35,7 +35,8 @@ class Attempts(KafkaConnectionManager):  # type: ignore[misc]
         return connection
 
     def _keep(self, error: BaseException) -> None:
-        self.failure = error
+        if self.failure is None or not _is_final(self.failure):
+            self.failure = error
 
 
 class AttemptingClient(KafkaNetClient):  # type: ignore[misc]

@@ -18,9 +18,9 @@ def worker(
         str,
         typer.Option(
             help="Comma-separated: catalogue (indexes), listening (counts), learning (ranking), "
-            "collaborative (learns), recommendations (answers)."
+            "cooccurrence and collaborative (learn from lists), recommendations (answers)."
         ),
-    ] = "catalogue,listening,learning,collaborative,recommendations",
+    ] = "catalogue,listening,learning,cooccurrence,collaborative,recommendations",
     kafka: KafkaOption = None,
     prefix: PrefixOption = None,
     data_dir: DataDirOption = None,
@@ -31,7 +31,7 @@ def worker(
     """Run roles of the stack against Kafka and Redis that run elsewhere, until SIGTERM or Ctrl-C.
 
     Start as many as you like: the workers of a role share its partitions. Without a Qdrant server
-    (THROUGHBEAT_QDRANT_URL) catalogue and recommendations must be in one worker, which owns the index.
+    (THROUGHBEAT_QDRANT_URL) catalogue, cooccurrence and recommendations must be in one worker, which owns the index.
 
     Example: throughbeat worker --roles listening --kafka broker-1:9092
     """

@@ -25,7 +25,7 @@ from topics.client import Client, Published
 from topics.records import ArtistRef, Features, Listen, RecommendationReply, RecommendationRequest, Track
 from topics.specs import LISTENING_EVENTS, TopicSpec, dead_letters_of, full_name
 
-ALL_ROLES = "catalogue,listening,cooccurrence,recommendations"
+ALL_ROLES = "catalogue,listening,learning,cooccurrence,recommendations"
 NOW_MS = 1_790_000_000_000
 
 

@@ -84,7 +84,7 @@ def test_track_that_comes_after_its_playlists_is_found_by_them(here: Installatio
     here.client.publish_many(CATALOG_PLAYLISTS, lists)
     eventually(lambda: has_learned(here, CATALOG_PLAYLISTS))
     here.client.publish(CATALOG_TRACKS, track("late", "a-late"))
-    eventually(lambda: "late" in by_playlist(here.ask(seeds=(Seed(track_id="g1t0"),), limit=20)))
+    eventually(lambda: "late" in by_playlist(here.ask(seeds=(Seed(track_id="g1t0"),), limit=40)))
 
 
 def test_people_s_sessions_teach_as_playlists_do(here: Installation) -> None:

@@ -23,7 +23,7 @@ from topics.specs import CATALOG_TRACKS
 
 CANARY = "canary-7c1d5e"
 KAFKA, REDIS, QDRANT = f"{CANARY}-kafka", f"{CANARY}-redis", f"{CANARY}-qdrant"
-ROLES = "catalogue,listening,cooccurrence,recommendations"
+ROLES = "catalogue,listening,learning,cooccurrence,recommendations"
 
 
 @pytest.fixture(scope="module")
