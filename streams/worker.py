@@ -37,6 +37,7 @@ LEARNING_ROLES: frozenset[Role] = frozenset({"cooccurrence"})
 COMMIT_S = 3.0
 # A part that does not stop in that time does not keep the worker from leaving.
 STOP_WITHIN_S = 15.0
+CANCELLED_AGAIN_S, CANCELLED_AT_MOST = 0.5, 10
 
 
 class WorkerEnded(StreamError):
@@ -131,9 +132,7 @@ async def run_worker(
             end_for_certain()
             raise
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             stops = [asyncio.create_task(_leave(app)) for app in parts.apps]
             await asyncio.wait(stops, timeout=STOP_WITHIN_S)
 
@@ -201,6 +200,20 @@ async def _leave(app: Any) -> None:
 async def _keep(step: Callable[[], Awaitable[None]]) -> None:
     await step()
     raise WorkerEnded(f"{step!r} ended")
+
+
+async def end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: clients of Kafka and Redis may take the first time for a time-out of their own."""
+    left = set(tasks)
+    for _ in range(CANCELLED_AT_MOST):
+        if not left:
+            break
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCELLED_AGAIN_S)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()  # known already, or of no use any more
 
 
 async def _until(stopping: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:

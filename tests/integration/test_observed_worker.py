@@ -19,6 +19,7 @@ from topics.errors import TopicError
 from topics.records import RecommendationReply, Seed
 from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, full_name
 
+ROLES = "catalogue,listening,cooccurrence,recommendations"
 Samples = dict[tuple[str, ...], float]
 
 
@@ -35,7 +36,8 @@ def here(own_stack: RunningStack, prefix: str, tmp_path: Path) -> Iterator[Insta
     installation.settings = msgspec.structs.replace(
         installation.settings, metrics_port=free_port(), log_format="json", retry_s=60.0
     )
-    with installation.client, installation.worker():
+    # Without the role that learns, which reads some topics a second time.
+    with installation.client, installation.worker(ROLES):
         yield installation
 
 
