@@ -206,8 +206,12 @@ def draw(probabilities: Array, count: int, rng: np.random.Generator) -> list[tup
 
 
 def _without_least(items: Sequence[Merged], count: int) -> list[Merged]:
-    """The items without those of the least score after the first ones."""
-    worst = sorted(range(FIRST, len(items)), key=lambda at: (_finite(items[at].score), items[at].track.track_id))
+    """The items without those of the least score after the first ones; releases, which are there by promise, last."""
+
+    def worth(at: int) -> tuple[bool, float, str]:
+        return "fresh" in items[at].ranks, _finite(items[at].score), items[at].track.track_id
+
+    worst = sorted(range(FIRST, len(items)), key=worth)
     gone = set(worst[:count])
     return [one for at, one in enumerate(items) if at not in gone]
 

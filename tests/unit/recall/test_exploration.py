@@ -126,6 +126,18 @@ def test_explored_tracks_take_the_places_of_the_least_and_the_others_keep_their_
         assert {one.track.track_id for one in drawn} <= {one.track_id for one in found.pool}
 
 
+def test_releases_that_a_list_promises_are_not_explored_away() -> None:
+    given = candidates(60)
+    low = Merged(track("new", "its artist"), {"fresh": 0}, {"fresh": 0.0}, {})
+    ordered = reorder(given, Scene(query(), {}, {}, frozenset(), None), UNLEARNED)
+    placed = [*ordered.ranked[:29], low]
+    whole = reorder([*given, low], Scene(query(), {}, {}, frozenset(), None), UNLEARNED)
+    for seed in range(30):
+        found = explore(placed, whole, UNLEARNED, query(), 0.2, rng_of(str(seed)))
+        assert "new" in ids(found)
+        assert any(one.explored for one in found.items)
+
+
 def test_without_a_rate_or_without_anything_left_the_list_is_the_ranked_one() -> None:
     for found in (shown("r", 0.0, candidates(60), 30), shown("r", 0.5, candidates(30), 30), shown("r", 0.5, [], 30)):
         assert not any(one.explored for one in found.items)
