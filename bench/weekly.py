@@ -17,7 +17,7 @@ from bench.harness import DATA, Running, arguments, report, running, scratch, su
 from bench.requests import SEED, listen, tracks_of
 from streams.cli import app
 from streams.connections import connection_of
-from streams.logged import standing
+from streams.logged import read_records
 from streams.up import environment_of
 from topics.client import Client
 from topics.records import Track
@@ -47,7 +47,8 @@ def command(here: Running, *arguments: str) -> str:
 
 def record_bytes(here: Running) -> float:
     """Mean size of the newest records."""
-    newest = dict(standing(connection_of(here.settings), PLAYLISTS_WEEKLY, here.settings.topic_prefix))
+    records = read_records(connection_of(here.settings), here.settings.topic_prefix, PLAYLISTS_WEEKLY)
+    newest = {record.key: record.value for record in records if record.key is not None}
     return float(np.mean([len(key) + len(value) for key, value in newest.items() if value is not None]))
 
 

@@ -123,15 +123,18 @@ def read_catalogue(connection: Connection, prefix: str) -> tuple[list[Catalogued
     return [catalogued(one, artists, added_at_ms=0) for one in tracks.values()], playlists
 
 
-def read_records(connection: Connection, prefix: str, spec: TopicSpec) -> Iterator[Any]:
-    """Every record that a topic holds at this moment, as it is, in the order of each partition.
+def read_records(
+    connection: Connection, prefix: str, spec: TopicSpec, wanted: Callable[[int], bool] = lambda partition: True
+) -> Iterator[Any]:
+    """Every record that the partitions wanted of a topic hold at this moment, as it is, in the order of each.
 
     Raises:
         BrokerUnavailable: no broker answers, or it stops giving records.
     """
     consumer = _consumer(connection)
     try:
-        yield from _records(consumer, spec, prefix, {spec.name: _ends(consumer, spec, prefix)})
+        ends = {one: end for one, end in _ends(consumer, spec, prefix).items() if wanted(int(one))}
+        yield from _records(consumer, spec, prefix, {spec.name: ends})
     finally:
         consumer.close()
 
@@ -145,23 +148,6 @@ def partitions_of(connection: Connection, spec: TopicSpec, prefix: str) -> int:
     consumer = _consumer(connection)
     try:
         return len(_ends(consumer, spec, prefix))
-    finally:
-        consumer.close()
-
-
-def standing(
-    connection: Connection, spec: TopicSpec, prefix: str, wanted: Callable[[int], bool] = lambda partition: True
-) -> Iterator[tuple[bytes, bytes | None]]:
-    """Keys and values of the partitions wanted, from their beginning to their end of now, in the order of each.
-
-    Raises:
-        BrokerUnavailable: no broker answers, or it stops giving records.
-    """
-    consumer = _consumer(connection)
-    try:
-        ends = {one: end for one, end in _ends(consumer, spec, prefix).items() if wanted(int(one))}
-        offsets = {spec.name: ends}
-        yield from ((one.key, one.value) for one in _records(consumer, spec, prefix, offsets) if one.key is not None)
     finally:
         consumer.close()
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import msgspec
 
 from models.rewards import Reaction, reaction_of, reward
+from streams.connections import connection_of
 from streams.errors import LogUnreadable
 from streams.logged import read_records
+from streams.settings import Settings
 from streams.state.feedback import CLOCKS_APART_MS
 from topics.codec import decode
 from topics.connection import Connection
@@ -18,6 +20,7 @@ from topics.errors import RecordRefused
 from topics.records import Listen, Record, Served
 from topics.specs import LISTENING_EVENTS, SERVED
 
+HOUR_MS = 3_600_000
 # A record with its time in UTC milliseconds.
 Stamped = tuple[int, Record]
 
@@ -32,6 +35,17 @@ class Followed:
     def reward(self, track_id: str) -> float | None:
         """What a track earned, `None` when nobody reacted to it."""
         return reward(self.reactions[track_id]) if track_id in self.reactions else None
+
+
+def logged_answers(settings: Settings, log: Path | None) -> list[Followed]:
+    """The answers of a file, or else of the installation's log, with what followed within the window of its learning.
+
+    Raises:
+        LogUnreadable, OSError: as `from_file`.
+        BrokerUnavailable: as `from_kafka`.
+    """
+    records = from_file(log) if log else from_kafka(connection_of(settings), settings.topic_prefix)
+    return join(records, settings.learning_window_hours * HOUR_MS)
 
 
 def join(records: Iterable[Stamped], window_ms: float) -> list[Followed]:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from aiokafka.partitioner import murmur2
 
-from streams.logged import standing
+from streams.logged import read_records
 from streams.pace import Pace
 from topics.codec import decode
 from topics.connection import Connection
@@ -119,13 +119,15 @@ def lists_so_far(connection: Connection, prefix: str, share: Share | None = None
         BrokerUnavailable: Kafka does not answer.
     """
     found: dict[str, WeeklyPlaylist] = {}
-    for key, value in standing(connection, PLAYLISTS_WEEKLY, prefix, share.has if share else lambda partition: True):
-        user_id = key.decode(errors="replace")
-        if value is None:
+    for record in read_records(connection, prefix, PLAYLISTS_WEEKLY, share.has if share else lambda partition: True):
+        if record.key is None:
+            continue
+        user_id = record.key.decode(errors="replace")
+        if record.value is None:
             found.pop(user_id, None)
             continue
         try:
-            found[user_id] = decode(value, WeeklyPlaylist)
+            found[user_id] = decode(record.value, WeeklyPlaylist)
         except RecordRefused:
             continue
     return found

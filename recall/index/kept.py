@@ -70,20 +70,28 @@ class KeptOrders:
         if len(self._orders) >= ORDERS_MAX:
             self.forget_all()
         self._orders[asked] = found
-        where = asked[2]
-        for word in (*where.artists_any, *where.genres_any) or (ANY,):
+        for word in _words_asked(asked):
             self._by_word.setdefault(word, set()).add(asked)
 
     def forget(self, words: Iterable[str]) -> None:
         """Tracks of these artists and genres are about to be written, or were before."""
         for word in words:
-            for asked in self._by_word.pop(word, ()):
-                self._orders.pop(asked, None)
+            for asked in tuple(self._by_word.get(word, ())):
+                del self._orders[asked]
+                for other in _words_asked(asked):
+                    self._by_word[other].discard(asked)
+                    if not self._by_word[other]:
+                        del self._by_word[other]
 
     def forget_all(self) -> None:
         """Nobody knows what is written."""
         self._orders.clear()
         self._by_word.clear()
+
+
+def _words_asked(asked: Order) -> set[str]:
+    where = asked[2]
+    return {*where.artists_any, *where.genres_any} or {ANY}
 
 
 def words_of(track: CataloguedTrack) -> set[str]:
@@ -104,6 +112,11 @@ class Encoded:
     def __contains__(self, number: int) -> bool:
         """Whether the track is here."""
         return number in self._tracks
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another would soon take the place of one that is here."""
+        return len(self._tracks) >= self._most - self._most // 10
 
     def track(self, number: int) -> CataloguedTrack | None:
         """One of them, if it is here."""

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from streams.settings import Settings
     from topics.client import Client
 
+LogOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Records of answers and reactions, one JSON value a line; else Kafka's."),
+]
+ConfidenceOption = Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")]
+
 evaluate_app = typer.Typer(no_args_is_help=True, help="Hold models against what people did and put together.")
 
 
@@ -289,11 +295,8 @@ def _stack(tracks: Path | None, artists: Path | None) -> Iterator[tuple[Settings
 @evaluate_app.command()
 def policy(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="`live`, `prior`, or one that is kept.")] = "live",
-    log: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Records of answers and reactions, one JSON value a line; else Kafka's."),
-    ] = None,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    log: LogOption = None,
+    confidence: ConfidenceOption = 0.95,
     kafka: KafkaOption = None,
     prefix: PrefixOption = None,
     data_dir: DataDirOption = None,
@@ -312,15 +315,13 @@ def policy(
     import msgspec
 
     from streams.cli.policy_table import print_value
-    from streams.connections import connection_of
     from streams.policy_value import value_of
     from streams.ranking import posterior_named
-    from streams.served_log import from_file, from_kafka, join
+    from streams.served_log import logged_answers
 
     settings = settings_from(kafka, prefix, data_dir)
     posterior = asyncio.run(posterior_named(settings, version))
-    records = from_file(log) if log else from_kafka(connection_of(settings), settings.topic_prefix)
-    answers = join(records, settings.learning_window_hours * 3_600_000)
+    answers = logged_answers(settings, log)
     found = {"version": version, **value_of(posterior, answers, confidence)}
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
@@ -332,11 +333,8 @@ def policy(
 def ab(
     first: Annotated[str | None, typer.Argument(metavar="VERSION", help="As answers name it; else of most.")] = None,
     second: Annotated[str | None, typer.Argument(metavar="OTHER", help="The version that it is compared with.")] = None,
-    log: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Records of answers and reactions, one JSON value a line; else Kafka's."),
-    ] = None,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    log: LogOption = None,
+    confidence: ConfidenceOption = 0.95,
     kafka: KafkaOption = None,
     prefix: PrefixOption = None,
     data_dir: DataDirOption = None,
@@ -352,15 +350,13 @@ def ab(
     import msgspec
 
     from streams.cli.policy_table import print_outcomes
-    from streams.connections import connection_of
     from streams.ranking_outcomes import outcomes
-    from streams.served_log import from_file, from_kafka, join
+    from streams.served_log import logged_answers
 
     if first and not second:
         raise typer.BadParameter("name two versions, or none for those of most answers")
     settings = settings_from(kafka, prefix, data_dir)
-    records = from_file(log) if log else from_kafka(connection_of(settings), settings.topic_prefix)
-    answers = join(records, settings.learning_window_hours * 3_600_000)
+    answers = logged_answers(settings, log)
     found = outcomes(answers, (first, second) if first and second else None, confidence)
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
