@@ -17,7 +17,7 @@ def test_client_that_cannot_connect_leaves_no_thread(kind: type, address: str) -
     before = set(threading.enumerate())
     with pytest.raises(BrokerUnavailable, match=rf"no Kafka answers at {address}.*throughbeat up"):
         Connection(address, connect_within_s=0.2).open(kind)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # one of an earlier test may end meanwhile
 
 
 def test_protocol_other_than_the_plain_one_is_told_because_it_may_be_the_fault() -> None:
