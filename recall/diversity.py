@@ -13,8 +13,10 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from recall.fatigue import FATIGUE, REPEAT
 from recall.merge import Merged
 from recall.query import DEFAULT_BREADTH
+from recall.session import SKIPPED
 from recall.spacing import artists_of
 from recall.surfaces import Surface
 from recall.tracks import CataloguedTrack, Vector, matrix
@@ -28,10 +30,14 @@ SEED_ARTISTS_MAX = 3
 # From here on, of 100, everybody knows a track.
 POPULAR = 70.0
 VARIETY = "variety"
+# What takes from a score because of the session.
+PUSHES = (SKIPPED, FATIGUE, REPEAT)
 # Releases of the artists that somebody listens to have at least so much of a list: what learns from lists has nothing
 # to say for a track that is in none.
 SHARE_OF_NEWS = 0.1
-# Below the value of any candidate that is not barred; values are within -1..1.
+# How far apart scores are taken to be, at least, of the distance between the best and the worst.
+LEAST_SPAN = 0.25
+# Below the value of any candidate that is not barred; values are within -3.4..1.
 GIVES_WAY = -10.0
 
 
@@ -123,8 +129,8 @@ def _by_any(artists: AbstractSet[str]) -> Callable[[CataloguedTrack], bool]:
 def choose(ranked: Sequence[Merged], vectors: Mapping[str, Vector], balance: Balance) -> list[Merged]:
     """The list, one track after the other, each the best by maximal marginal relevance that the balance leaves.
 
-    The value of a track is `relevance * score - (1 - relevance) * likeness`, with scores scaled to 0..1 over the
-    candidates and likeness the greatest cosine to a track chosen before, 0 at least. A track without a vector is as
+    The value of a track is `relevance * score - (1 - relevance) * likeness`, with scores in terms of `span_of` all
+    below the greatest, which is 1, and likeness the greatest cosine to a track chosen before, 0 at least. A track without a vector is as
     like as others are on average. What likeness costs a track is `variety` among its contributions.
 
     Source: Carbonell and Goldstein, The Use of MMR, Diversity-Based Reranking, SIGIR 1998.
@@ -137,8 +143,8 @@ def choose(ranked: Sequence[Merged], vectors: Mapping[str, Vector], balance: Bal
     if not ranked:
         return []
     scores = np.array([one.score for one in ranked])
-    span = float(scores.max() - scores.min())
-    worth = balance.relevance * ((scores - scores.min()) / span if span else np.ones(len(ranked)))
+    span = span_of(ranked, scores)
+    worth = balance.relevance * (1 - (scores.max() - scores) / (span or 1.0))
     likeness = _Likeness(ranked, vectors)
     bounds = _Bounds([one.track for one in ranked], balance)
     cost = span * (1 - balance.relevance) / balance.relevance if balance.relevance else 0.0
@@ -154,6 +160,18 @@ def choose(ranked: Sequence[Merged], vectors: Mapping[str, Vector], balance: Bal
         bounds.take(place)
         likeness.take(place)
     return taken
+
+
+def span_of(ranked: Sequence[Merged], scores: NDArray[np.float64]) -> float:
+    """How far apart scores are but for what the session pushed down: more than 0, unless they are all the same.
+
+    With what was pushed, all others would be nearly equal, and pushed ones be taken for variety: that they are unlike
+    what is chosen would outweigh their scores. It is at least a quarter of the whole distance.
+    """
+    whole = float(scores.max() - scores.min())
+    pushed = [sum(one.contributions.get(name, 0.0) for name in PUSHES) for one in ranked]
+    before = scores - np.minimum(pushed, 0.0)
+    return min(whole, max(LEAST_SPAN * whole, float(before.max() - before.min())))
 
 
 def _varied(one: Merged, term: float) -> Merged:

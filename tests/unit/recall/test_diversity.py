@@ -78,6 +78,33 @@ def test_second_best_that_sounds_the_same_waits_for_something_else() -> None:
     assert ids(choose(ranked, vectors, replace(FREE, limit=3, relevance=1.0))) == ["best", "same", "else"]
 
 
+def test_pocket_that_was_skipped_is_not_taken_for_variety() -> None:
+    """Pushed down by 0.9, its tracks would widen the span of scores, and their being unlike the others win."""
+    liked = [merged(f"liked{i}", 1 - i / 10) for i in range(6)]
+    skipped = [
+        Merged(track(f"skipped{i}"), {}, {"acoustic": 0.9 - i / 10, "session_skipped": -0.9}, {}) for i in range(3)
+    ]
+    vectors = {one.track.track_id: direction(0) for one in liked} | {
+        one.track.track_id: direction(90) for one in skipped
+    }
+    ranked = sorted([*liked, *skipped], key=lambda one: -one.score)
+    chosen = choose(ranked, vectors, replace(FREE, limit=8))
+    assert ids(chosen)[:6] == [one.track.track_id for one in liked]
+    said = [one.score for one in chosen]
+    assert said == sorted(said, reverse=True)
+    # The liked ones are 0.5 apart, so likeness costs 0.5 * 0.4 / 0.6 of their scores.
+    assert chosen[1].contributions[VARIETY] == pytest.approx(-1 / 3)
+
+
+def test_scores_that_only_the_session_tells_apart_are_taken_as_they_are() -> None:
+    pushes = {"a": 0.0, "b": -0.1, "c": -0.8}
+    ranked = [Merged(track(name, name), {}, {"x": 1.0, "session_fatigue": push}, {}) for name, push in pushes.items()]
+    chosen = choose(ranked, {name: direction(0) for name in pushes}, replace(FREE, per_artist=1))
+    assert ids(chosen) == ["a", "b", "c"]
+    # A quarter of the whole distance of 0.8.
+    assert chosen[1].contributions[VARIETY] == pytest.approx(-0.2 * 0.4 / 0.6)
+
+
 def test_track_of_unknown_sound_is_neither_first_for_it_nor_last() -> None:
     ranked = [merged("best", 1.0), merged("same", 0.5), merged("mute", 0.5), merged("far", 0.5), merged("end", 0.0)]
     vectors = {"best": direction(0), "same": direction(0), "far": direction(90), "end": direction(60)}
