@@ -13,7 +13,6 @@ ICDE 2009.
 from __future__ import annotations
 
 import math
-import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ Array = NDArray[np.float64]
 
 # Further apart than this, one of two weights says nothing, and a double would overflow.
 HALF_LIVES_MAX = 60.0
-_HEAD = struct.Struct(">qI")
 
 
 @dataclass(frozen=True)
@@ -172,70 +170,6 @@ def posterior_of(prior: Prior, evidence: Iterable[Evidence], *, now_ms: float) -
     return Posterior(mean, spread, count)
 
 
-class _Body(msgspec.Struct, array_like=True):
-    features: str
-    half_life_ms: float
-    landmark_ms: float | None
-    count: float
-    total: float
-    moment: bytes
-    gram: bytes
-
-
-_decode_body = msgspec.msgpack.Decoder(_Body).decode
-
-
-def encode_evidence(evidence: Evidence, through: int, features: str) -> bytes:
-    """Evidence with the offset of the last record that is in it, in one value.
-
-    The first eight bytes are that offset, big-endian; then come a checksum and the sums.
-    """
-    rows = np.triu_indices(len(evidence.moment))
-    body = msgspec.msgpack.encode(
-        _Body(
-            features,
-            evidence.half_life_ms,
-            evidence.landmark_ms,
-            evidence.count,
-            evidence.total,
-            evidence.moment.tobytes(),
-            evidence.gram[rows].tobytes(),
-        )
-    )
-    return _HEAD.pack(through, _checksum(through, body)) + body
-
-
-def decode_evidence(value: bytes, features: str, size: int) -> tuple[Evidence, int]:
-    """The evidence, and the offset of the last record that is in it.
-
-    Args:
-        value: as `encode_evidence` wrote it.
-        features: version of the features that is expected.
-        size: how many they are.
-
-    Raises:
-        EvidenceDamaged: it is something else, of other features, or holds what no impressions add up to.
-    """
-    try:
-        through, checksum = _HEAD.unpack_from(value)
-        raw = value[_HEAD.size :]
-        if checksum != _checksum(through, raw):
-            raise EvidenceDamaged("expected another checksum: bytes are not as they were written")
-        body = _decode_body(raw)
-        if body.features != features:
-            raise EvidenceDamaged(f"expected evidence of features {features}, got {body.features}")
-        evidence = Evidence(size, body.half_life_ms)
-        evidence.landmark_ms, evidence.count, evidence.total = body.landmark_ms, body.count, body.total
-        evidence.moment = np.frombuffer(body.moment).copy()
-        rows = np.triu_indices(size)
-        evidence.gram[rows] = np.frombuffer(body.gram)
-    except (struct.error, ValueError, msgspec.DecodeError) as error:
-        raise EvidenceDamaged(f"expected evidence of {size} features, got {len(value)} bytes: {error}") from error
-    evidence.gram = np.triu(evidence.gram) + np.triu(evidence.gram, 1).T
-    _require_possible(evidence, size)
-    return evidence, through
-
-
 class _Told(msgspec.Struct, array_like=True):
     features: str
     count: float
@@ -271,18 +205,3 @@ def decode_posterior(value: bytes, features: str, size: int) -> Posterior:
     if not (np.isfinite(mean).all() and np.isfinite(spread).all()):
         raise EvidenceDamaged("expected finite weights")
     return Posterior(mean, spread, told.count)
-
-
-def _checksum(through: int, body: bytes) -> int:
-    return zlib.crc32(body, zlib.crc32(through.to_bytes(8, "big", signed=True)))
-
-
-def _require_possible(evidence: Evidence, size: int) -> None:
-    numbers = (evidence.count, evidence.total, evidence.half_life_ms, evidence.landmark_ms or 0.0)
-    finite = (
-        all(map(math.isfinite, numbers)) and np.isfinite(evidence.moment).all() and np.isfinite(evidence.gram).all()
-    )
-    if evidence.moment.shape != (size,) or not finite:
-        raise EvidenceDamaged(f"expected finite sums of {size} features")
-    if evidence.half_life_ms <= 0 or evidence.count < 0 or (np.diagonal(evidence.gram) < 0).any():
-        raise EvidenceDamaged("expected sums of squares, got a negative one")

@@ -97,6 +97,18 @@ class Holding:
         mean = (vectors * self.interest[:, None]).sum(axis=0)
         return np.asarray(mean / (np.linalg.norm(mean) or 1.0))
 
+    @cached_property
+    def units(self) -> Scores:
+        """(listed, width) the directions of the tracks held that a list holds."""
+        return _units(self.tables.factors[self.rows[self.listed]])
+
+    def likeness(self, rows: Rows) -> Scores:
+        """(n,) the greatest cosine of each row's factors to those of a track held, 0..1; 0 where no list holds it."""
+        if not len(self.units) or not len(self.tables.factors):
+            return np.zeros(len(rows), np.float32)
+        cosines = (_units(self.tables.factors[np.maximum(rows, 0)]) @ self.units.T).max(axis=1)
+        return np.where(rows >= 0, np.clip(cosines, 0, 1), 0).astype(np.float32)
+
     def by_artists(self, most: int) -> Found:
         """The strongest tracks of the artists that go with those held, the best first."""
         artists = best_first(np.where(self.artist_scores > 0, self.artist_scores, -np.inf), ARTISTS_MAX)
@@ -121,3 +133,9 @@ class Holding:
         first = best_first(scores, most + len(self.rows))
         first = first[~np.isin(rows[first], self.rows)][:most]
         return rows[first], scores[first]
+
+
+def _units(vectors: Scores) -> Scores:
+    """The same, each of length 1; 0 stays 0."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return np.asarray(vectors / np.where(lengths > 0, lengths, 1)[:, None])

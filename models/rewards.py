@@ -15,6 +15,7 @@ from topics.records import Listen, ListenKind
 
 UNKNOWN_DURATION_MS = 210_000
 EARLY_SKIP_MS = 30_000
+MIDDLE = 0.5
 
 SAVED, REPEATED, EARLY_SKIP, DISLIKED = 2.0, 1.5, -0.5, -2.0
 JUDGED = {"like": SAVED, "save": SAVED, "add_to_playlist": SAVED, "repeat": REPEATED}
@@ -44,6 +45,11 @@ def share_heard(event: Listen) -> float:
 def is_early(event: Listen) -> bool:
     """Whether a skip came before 30 s."""
     return (event.played_ms or 0) < EARLY_SKIP_MS
+
+
+def moved_on(kind: ListenKind, share: float) -> bool:
+    """Whether a track was left before its middle."""
+    return kind == "skip" and share < MIDDLE
 
 
 def reaction_of(event: Listen) -> Reaction | None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from river import linear_model, optim, preprocessing
+import numpy as np
+
+from models.bandit import Array
+from models.skip_weights import SEEN_MAX, SkipWeights
 
 # What of the weight of a track is left one track later.
 FADE = 0.8
@@ -17,6 +20,8 @@ FADE = 0.8
 YOUNG = 5.0
 # Tracks whose rate is remembered; those met longest ago are forgotten first.
 RATES_MAX = 200_000
+# How far one example moves weights that are learnt for the ranking.
+RATE = 0.03
 
 Features = dict[str, float]
 
@@ -40,6 +45,8 @@ class SkipPredictor:
     """Predicts skips from what was done in the session so far, and learns from what is done then."""
 
     def __init__(self) -> None:
+        from river import linear_model, optim, preprocessing  # takes seconds to load
+
         self._model = preprocessing.StandardScaler() | linear_model.LogisticRegression(
             optimizer=optim.SGD(0.02), l2=1e-4
         )
@@ -61,6 +68,31 @@ class SkipPredictor:
         features = features_of(so_far, ahead, self._rates.of(then.track_id))
         self._model.learn_one(features, then.skipped)
         self._rates.count(then)
+
+
+class OnlineSkips:
+    """Goes on learning where somebody left off, from features in columns."""
+
+    def __init__(self, known: SkipWeights) -> None:
+        from river import linear_model, optim, utils  # takes seconds to load
+
+        self._seen = known.seen
+        self._model = linear_model.LogisticRegression(
+            optimizer=optim.SGD(RATE), l2=1e-4, intercept_init=known.intercept, intercept_lr=RATE
+        )
+        # river has no other way to begin with weights than to unpickle a model, and bytes of a store are not run.
+        self._model._weights = utils.VectorDict(dict(enumerate(known.weights.tolist())))
+
+    def learn(self, row: Array, skipped: bool) -> None:
+        """A track of these features (F,) was skipped, or it was not."""
+        self._model.learn_one(dict(enumerate(row.tolist())), skipped)
+        self._seen = min(SEEN_MAX, self._seen + 1)
+
+    def weights(self, size: int) -> SkipWeights:
+        """What is known by now, of `size` features."""
+        found = self._model.weights
+        weights = np.array([found.get(column, 0.0) for column in range(size)])
+        return SkipWeights(weights, float(self._model.intercept), self._seen)
 
 
 class Rates:

@@ -130,8 +130,9 @@ def choose(ranked: Sequence[Merged], vectors: Mapping[str, Vector], balance: Bal
     """The list, one track after the other, each the best by maximal marginal relevance that the balance leaves.
 
     The value of a track is `relevance * score - (1 - relevance) * likeness`, with scores in terms of `span_of` all
-    below the greatest, which is 1, and likeness the greatest cosine to a track chosen before, 0 at least. A track without a vector is as
-    like as others are on average. What likeness costs a track is `variety` among its contributions.
+    below the greatest, which is 1, and likeness the greatest cosine to a track chosen before, 0 at least. A track
+    without a vector is as like as others are on average. What likeness costs a track is `variety` among its
+    contributions.
 
     Source: Carbonell and Goldstein, The Use of MMR, Diversity-Based Reranking, SIGIR 1998.
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
+from recall.blends import blended, kind_of
 from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
 from recall.diversity import balance_of, choose, with_news
 from recall.duplicates import one_release_each
@@ -45,7 +47,7 @@ from recall.spacing import spread
 from recall.surfaces import DEFAULT_SURFACE, Surface, surface_of
 from recall.texts.matches import Texts
 from recall.tracks import CataloguedTrack, IndexedTrack, Vector
-from topics.records import Listen, RecommendationRequest, Understood
+from topics.records import Listen, ListeningContext, RecommendationRequest, Understood
 
 # Candidates asked of each channel, and ranked, per track of the answer: first few, and many when that leaves it short,
 # because most were heard or filtered.
@@ -62,6 +64,8 @@ class Answer:
     Attributes:
         pool: what the explored tracks were drawn from.
         policy: version of the ranking.
+        listener: how well its listener is known.
+        blend: how much each channel counted; `None` where that was not to be chosen.
     """
 
     items: tuple[Merged, ...]
@@ -70,6 +74,8 @@ class Answer:
     notes: tuple[str, ...] = ()
     pool: tuple[Pooled, ...] = ()
     policy: str = UNLEARNED.version
+    listener: str | None = None
+    blend: str | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,9 @@ class Recommender:
         starts = [start.track for start in begun.query.starts]
         rules = forbidden(begun.request, person, starts, begun.disliked, held=begun.held, now_ms=now_ms)
         surface, limit = surface_of(request.surface), request.limit or DEFAULT_LIMIT
-        policy = self.policy(request.user_id)
+        policy, listener, name = self.policy(request.user_id), kind_of(person), request.surface or DEFAULT_SURFACE
+        blend = policy.blend(name, listener, request)
+        weights = blended(surface.weighed(self.weights), blend)
         balance = balance_of(
             limit, surface, starts if begun.query.seeded else (), request.max_per_artist, begun.query.breadth
         )
@@ -158,10 +166,10 @@ class Recommender:
             found, late = await self._gather(begun.query, surface, asked, deadline_s)
             with self.timed("rank"):
                 most = max(asked, JUDGED * round(SHALLOW * limit)) if self.shelf.judges(begun.query) else asked
-                sifted = Sifted(fuse(found, surface.weighed(self.weights)), rules)
+                sifted = Sifted(fuse(found, weights), rules)
                 distinct = await self._judged(begun.query, one_release_each(sifted, most))
                 vectors = await self._vectors(distinct)
-                scene = Scene(begun.query, vectors, person.heard, frozenset(person.followed_artists), request.context)
+                scene = self._scene(begun.query, vectors, person, request.context)
                 ordered = reorder(rank(distinct, vectors, begun.felt), scene, policy)
                 wanted = with_news(balance, releases_in(distinct)) if starts else balance
                 chosen = choose(ordered.ranked, vectors, wanted)
@@ -173,10 +181,17 @@ class Recommender:
         with self.timed("explore"):
             rate = request.exploration
             if rate is None:
-                name = request.surface or DEFAULT_SURFACE
                 rate = policy.explores * rate_of(name, person, begun.query.starts, now_ms=now_ms)
             shown = explore(items, ordered, policy, begun.query, rate, rng_of(request.request_id))
-        return Answer(shown.items, begun.missing + late, begun.understood, notes, shown.pool, policy.version)
+        missing = begun.missing + late
+        return Answer(shown.items, missing, begun.understood, notes, shown.pool, policy.version, listener, blend)
+
+    def _scene(
+        self, query: RecallQuery, vectors: Mapping[str, Vector], person: Person, context: ListeningContext | None
+    ) -> Scene:
+        """What the ranking is told of a request."""
+        session, followed = person.session if self.sessions else (), frozenset(person.followed_artists)
+        return Scene(query, vectors, person.heard, followed, context, session, partial(self.shelf.together, query))
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
         asked = dict.fromkeys(request.seeds or ())

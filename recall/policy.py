@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from models.bandit import Array, Posterior, posterior_of
+from models.skip_weights import SkipWeights
+from recall.blends import Blends, ListenerKind
 from recall.merge import Merged
-from recall.ranking_features import ORDERING, PRIOR, Scene, features_of
+from recall.ranking_features import COLUMN, ORDERING, PRIOR, SKIP_SIZE, Scene, features_of, scores_of, skip_rows
+from recall.skip_chance import CHANCE, chances_of
+from topics.records import RecommendationRequest, SurfaceName
 
 LEARNED = "learned"
 # Differences below are rounding.
@@ -26,12 +29,23 @@ class Policy:
         posterior: what is believed of the weights.
         explores: times a surface's rate of exploration; 0 = only where a request asks for it.
         by_chance: whether each track that could be explored is as likely, rather than by what is believed of it.
+        skips: what the chance of a skip is told by.
+        blends: chooses how much each channel counts; `None` = always as usual.
     """
 
     version: str
     posterior: Posterior
     explores: float = 1.0
     by_chance: bool = False
+    skips: SkipWeights = field(default_factory=lambda: SkipWeights.of_nothing(SKIP_SIZE))
+    blends: Blends | None = None
+
+    def blend(self, surface: SurfaceName, listener: ListenerKind, request: RecommendationRequest) -> str | None:
+        """How much each channel counts for a request: drawn, unless nothing is to be explored; `None` = as usual."""
+        if self.blends is None:
+            return None
+        curious = self.explores > 0 and request.exploration != 0
+        return self.blends.chosen(surface, listener, request.request_id, curious=curious)
 
 
 UNLEARNED = Policy("prior", posterior_of(PRIOR, (), now_ms=0), explores=0.0)
@@ -62,17 +76,22 @@ def reorder(candidates: Sequence[Merged], scene: Scene, policy: Policy) -> Order
     The term is what the features say now less what they said before anything was learnt, which the score holds already;
     so with the prior alone the order stays as it was.
     """
-    features = features_of(candidates, scene)
+    scores = scores_of(candidates)
+    features = features_of(candidates, scene, scores)
+    if policy.skips.seen and candidates:
+        features[:, COLUMN[CHANCE]] = chances_of(policy.skips, skip_rows(features))
     rows = {one.track.track_id: row for row, one in enumerate(candidates)}
     change = ORDERING * (policy.posterior.mean - PRIOR.mean)
     if np.abs(change).max() < NOTHING:
         return Ordered(list(candidates), features, rows)
-    terms = (features @ change).tolist()
-    keyed = []
-    for one, term in zip(candidates, terms, strict=True):
-        contributions = {**one.contributions, LEARNED: term} if term else one.contributions
-        score = sum(contributions.values())
-        moved = Merged(one.track, one.ranks, contributions, one.reasons, one.because)
-        keyed.append((not math.isfinite(score), -score, one.track.track_id, moved))
-    # No track comes twice, so candidates are not compared.
-    return Ordered([moved for *_, moved in sorted(keyed)], features, rows)
+    terms = features @ change
+    scores = scores + terms
+    order = np.lexsort(([one.track.track_id for one in candidates], np.where(np.isfinite(scores), -scores, np.inf)))
+    told = terms.tolist()
+    return Ordered([_moved(candidates[row], told[row]) for row in order.tolist()], features, rows)
+
+
+def _moved(one: Merged, term: float) -> Merged:
+    if not term:
+        return one
+    return Merged(one.track, one.ranks, {**one.contributions, LEARNED: term}, one.reasons, one.because)

@@ -8,12 +8,13 @@ keeps the order that it is given. A change of anything here is a new `VERSION`: 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.bandit import Array, Prior
 from recall.fatigue import FATIGUE, REPEAT
@@ -21,10 +22,11 @@ from recall.judged import TERM as PRIOR_TERM
 from recall.merge import K, Merged
 from recall.query import RecallQuery
 from recall.session import FINISHED, IN_MOOD, SKIPPED
+from recall.skip_chance import CHANCE, LAST, LATELY, rows_of, said_by
 from recall.tracks import CataloguedTrack, Vector
-from topics.records import ListeningContext
+from topics.records import Listen, ListeningContext
 
-VERSION = "4"
+VERSION = "5"
 # Channels that have a weight of their own; the others share one.
 CHANNELS = (
     "acoustic",
@@ -46,7 +48,7 @@ CHANNELS = (
 # Terms of the score that have a weight of their own beside it.
 TERMS = (PRIOR_TERM, FINISHED, SKIPPED, IN_MOOD, FATIGUE, REPEAT)
 FRESH_DAYS, HEARD_DAYS = 28.0, 28.0
-DAY_MS = 86_400_000
+DAY_MS, NEVER_MS = 86_400_000, -math.inf
 # The hour at which days are most awake, and half a day later the opposite.
 AWAKE_HOUR = 15
 ACTIVITY = {
@@ -80,6 +82,7 @@ FEATURES: tuple[Feature, ...] = (
     *(Feature(name, "60 / (60 + its rank in that channel), 0 where not found; 0..1", 0.3) for name in CHANNELS),
     Feature("other_channel", "the same, the best of all other channels", 0.3),
     Feature("likeness", "greatest cosine to what the list starts from, by sound; 0..1", 0.3),
+    Feature("together", "greatest cosine to what the list starts from, by the lists that hold both; 0..1", 0.3),
     Feature(PRIOR_TERM, "what the learned tables say of it, by its rank among the candidates, 0..1.5", 0.3),
     Feature(FINISHED, "pull of what was just finished, 0..0.3", 0.5),
     Feature(SKIPPED, "push of what was just skipped, -1..0", 0.5),
@@ -95,6 +98,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("energy_by_day", "energy less 0.5, times 1 at 15 h to -1 at 3 h; -0.5..0.5", 0.3),
     Feature("energy_by_activity", "energy less 0.5, times 1 for an active or -1 for a calm activity", 0.3),
     Feature("popular_in_company", "popularity where several may listen (speaker, car, tv), 0..1", 0.2),
+    Feature(CHANCE, "how likely it is skipped, were it next, less 0.5; -0.5..0.5, 0 before that is learnt", 0.5),
+    Feature(LAST, "1 when the last track of the session was skipped, -1 when not, 0 without one", 0.2, orders=False),
+    Feature(LATELY, "the same for all of them, those of late counting most; -1..1", 0.2, orders=False),
     Feature("day", "1 at 15 h to -1 at 3 h, 0 where unknown", 0.2, orders=False),
     Feature("position", "1 / log2(2 + position) in the list, 1 at its head; 0..1", 0.3, orders=False),
 )
@@ -108,6 +114,22 @@ PRIOR = Prior(
 )
 
 
+# What the chance of a skip is told by: columns as they are, and some of them also times the skips of late.
+_SKIP_TOLD_BY = (
+    *("prior_score", "likeness", "together", FINISHED, SKIPPED, IN_MOOD, FATIGUE, REPEAT, "popularity", "freshness"),
+    *("genre_share", "artist_share", "heard", LAST, LATELY, "position"),
+)
+_SKIP_COLUMNS = [COLUMN[name] for name in _SKIP_TOLD_BY]
+_SKIP_CROSSED = [COLUMN[name] for name in ("prior_score", "likeness", "genre_share", "artist_share", "popularity")]
+_SKIP_POSITION = _SKIP_TOLD_BY.index("position")
+SKIP_SIZE = len(_SKIP_COLUMNS) + len(_SKIP_CROSSED)
+
+
+def no_lists(tracks: Sequence[CataloguedTrack]) -> Array:
+    """(N,) 0 each: no lists were learned from."""
+    return np.zeros(len(tracks))
+
+
 @dataclass(frozen=True)
 class Scene:
     """What the features of one request's candidates are made of, besides the candidates.
@@ -115,6 +137,8 @@ class Scene:
     Attributes:
         vectors: acoustic vectors, each (64,) float32 of L2 norm 1, by track id; those that are missing are unknown.
         heard: track id -> when it was last heard.
+        session: the last events of the listener, the latest last.
+        together: tells how like tracks are to what the list starts from by the lists that hold both, (N,) in 0..1.
     """
 
     query: RecallQuery
@@ -122,28 +146,44 @@ class Scene:
     heard: Mapping[str, int]
     followed: frozenset[str]
     context: ListeningContext | None
+    session: Sequence[Listen] = ()
+    together: Callable[[Sequence[CataloguedTrack]], Array | NDArray[np.float32]] = no_lists
 
 
-def features_of(candidates: Sequence[Merged], scene: Scene) -> Array:
-    """(N, SIZE) float64, a row a candidate, with 0 for the position, which nobody knows yet."""
+def features_of(candidates: Sequence[Merged], scene: Scene, scores: Array | None = None) -> Array:
+    """(N, SIZE) float64, a row a candidate, with 0 for the position and the chance of a skip, not known yet.
+
+    `scores` are those of the candidates, (N,), where they are at hand.
+    """
     rows = np.zeros((len(candidates), SIZE))
     if not candidates:
         return rows
     tracks = [one.track for one in candidates]
     popularity = [(track.popularity or 0.0) / 100 for track in tracks]
     rows[:, COLUMN["bias"]] = 1.0
-    rows[:, COLUMN["prior_score"]] = _centred(np.array([one.score for one in candidates]))
+    rows[:, COLUMN["prior_score"]] = _centred(scores_of(candidates) if scores is None else scores)
     terms = set().union(*(one.contributions for one in candidates))
     for name in terms.intersection(TERMS):
         rows[:, COLUMN[name]] = [one.contributions.get(name, 0.0) for one in candidates]
     _fill_channels(rows, candidates)
     rows[:, COLUMN["likeness"]] = _likeness(tracks, scene)
+    rows[:, COLUMN["together"]] = scene.together(tracks)
+    for name, said in said_by(scene.session).items():
+        rows[:, COLUMN[name]] = said
     rows[:, COLUMN["popularity"]] = popularity
     day = scene.query.now_ms // DAY_MS
     rows[:, COLUMN["freshness"]] = [_freshness(track.release_date, day) for track in tracks]
     _fill_past(rows, tracks, scene)
     if scene.context is not None:
         _fill_context(rows, tracks, popularity, scene.context)
+    return rows
+
+
+def skip_rows(features: Array) -> Array:
+    """(N, SKIP_SIZE) what the chance of a skip is told by, of (N, SIZE); no position counts as the first."""
+    rows = rows_of(features, _SKIP_COLUMNS, _SKIP_CROSSED, COLUMN[LATELY])
+    position = rows[:, _SKIP_POSITION]
+    position[position == 0] = 1.0
     return rows
 
 
@@ -154,6 +194,11 @@ def at_position(row: Array, position: int) -> tuple[float, ...]:
     return tuple(np.round(placed, 4).tolist())
 
 
+def scores_of(candidates: Sequence[Merged]) -> Array:
+    """(N,) their scores."""
+    return np.array([one.score for one in candidates])
+
+
 def _centred(scores: Array) -> Array:
     """The scores less their mean; 0 for those that are no numbers."""
     known = np.isfinite(scores)
@@ -162,22 +207,20 @@ def _centred(scores: Array) -> Array:
 
 def _fill_channels(rows: Array, candidates: Sequence[Merged]) -> None:
     columns, other = {name: COLUMN[name] for name in CHANNELS}, COLUMN["other_channel"]
-    cells: list[int] = []
-    ranks: list[int] = []
-    for row, one in enumerate(candidates):
-        for name, rank in one.ranks.items():
-            cells.append(row * SIZE + columns.get(name, other))
-            ranks.append(rank)
-    np.maximum.at(rows.reshape(-1), np.array(cells, np.intp), K / (K + np.array(ranks, np.float64)))
+    row = np.repeat(np.arange(len(candidates)), [len(one.ranks) for one in candidates])
+    column = np.array([columns.get(name, other) for one in candidates for name in one.ranks], np.intp)
+    ranks = np.array([rank for one in candidates for rank in one.ranks.values()], np.float64)
+    np.maximum.at(rows.reshape(-1), row * SIZE + column, K / (K + ranks))
 
 
 def _likeness(tracks: Sequence[CataloguedTrack], scene: Scene) -> Array:
     nearest = np.zeros(len(tracks))
     starts = [start.vector for start in scene.query.starts if start.vector is not None]
-    known = [row for row, track in enumerate(tracks) if track.track_id in scene.vectors]
-    if starts and known:
-        placed = np.concatenate([scene.vectors[tracks[row].track_id] for row in known]).reshape(len(known), -1)
-        nearest[known] = np.clip((placed @ np.stack(starts).T).max(axis=1), 0, 1)
+    found = [scene.vectors.get(track.track_id) for track in tracks] if starts else []
+    known = [row for row, vector in enumerate(found) if vector is not None]
+    if known:
+        placed = np.concatenate([vector for vector in found if vector is not None]).reshape(len(known), -1)
+        nearest[known] = np.clip((np.stack(starts) @ placed.T).max(axis=0), 0, 1)
     return nearest
 
 
@@ -203,26 +246,26 @@ def _epoch_day(release_date: str) -> int:
 def _fill_past(rows: Array, tracks: Sequence[CataloguedTrack], scene: Scene) -> None:
     by_genre, by_artist = _shares(scene.query)
     if by_genre:
-        rows[:, COLUMN["genre_share"]] = [_greatest(by_genre, track.genres) for track in tracks]
+        # Tracks of an artist have the same genres.
+        of_genres = {names: _greatest(by_genre, names) for names in {track.genres for track in tracks}}
+        rows[:, COLUMN["genre_share"]] = [of_genres[track.genres] for track in tracks]
     if by_artist or scene.followed:
         artists = [[artist.artist_id for artist in track.artists] for track in tracks]
         rows[:, COLUMN["artist_share"]] = [_greatest(by_artist, some) for some in artists]
         if scene.followed:
             rows[:, COLUMN["followed"]] = [not scene.followed.isdisjoint(some) for some in artists]
     if scene.heard:
-        rows[:, COLUMN["heard"]] = [_heard(scene.heard.get(track.track_id), scene.query.now_ms) for track in tracks]
+        at_ms = [scene.heard.get(track.track_id, NEVER_MS) for track in tracks]
+        days = np.maximum(0.0, (scene.query.now_ms - np.array(at_ms, np.float64)) / DAY_MS)
+        rows[:, COLUMN["heard"]] = np.exp2(-days / HEARD_DAYS)
 
 
-def _greatest(shares: Mapping[str, float], names: Iterable[str | None]) -> float:
+def _greatest(shares: Mapping[str, float], names: Sequence[str | None]) -> float:
     greatest = 0.0
     for name in names:
         if name is not None and (share := shares.get(name, 0.0)) > greatest:
             greatest = share
     return greatest
-
-
-def _heard(at_ms: int | None, now_ms: int) -> float:
-    return 0.0 if at_ms is None else math.exp2(-min(1000.0, max(0.0, (now_ms - at_ms) / DAY_MS / HEARD_DAYS)))
 
 
 def _shares(query: RecallQuery) -> tuple[Mapping[str, float], Mapping[str, float]]:

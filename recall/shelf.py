@@ -63,6 +63,15 @@ class Shelf:
         rows = tables.rows([track.track_id for track in candidates])
         return met[0].prior.scores(held, rows, items_of(tables, rows, candidates, vectors))
 
+    def together(self, query: RecallQuery, candidates: Sequence[CataloguedTrack]) -> Scores:
+        """(C,) how like each candidate is to one of the starts of a query by the lists that hold both, 0..1.
+
+        The greatest cosine of their factors; 0 where nothing was learned of either.
+        """
+        if (met := self.asked(query)) is None:
+            return np.zeros(len(candidates), np.float32)
+        return met[1].likeness(met[0].rows([track.track_id for track in candidates]))
+
     def newcomers(self, query: RecallQuery, candidates: Sequence[CataloguedTrack]) -> list[str]:
         """Ids of the candidates that came after the tables that answer the query."""
         if (met := self.asked(query)) is None:

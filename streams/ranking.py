@@ -6,13 +6,17 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from models.bandit import Evidence, Posterior, posterior_of
+from models.bandit import Posterior, posterior_of
 from models.errors import EvidenceDamaged
+from models.learnt import Learnt
+from models.skip_weights import averaged
+from recall.blends import Blends
 from recall.policy import UNLEARNED, Policy
 from recall.ranking_features import PRIOR as PRIOR_WEIGHTS
-from recall.ranking_features import VERSION
+from recall.ranking_features import SKIP_SIZE, VERSION
 from streams.errors import StoreUnavailable, UnknownRanking
 from streams.observing.metrics import EVIDENCE_REFUSED
 from streams.settings import Settings
@@ -42,8 +46,8 @@ async def posterior_named(settings: Settings, version: str) -> Posterior:
     try:
         if version != LIVE:
             return await RankingStore(redis, settings).posterior(version)
-        evidence = await EvidenceReader(redis, settings).changed() or {}
-        return posterior_of(PRIOR_WEIGHTS, evidence.values(), now_ms=time.time() * 1000)
+        learnt = await EvidenceReader(redis, settings).changed() or {}
+        return posterior_of(PRIOR_WEIGHTS, [one.evidence for one in learnt.values()], now_ms=time.time() * 1000)
     finally:
         await redis.aclose()
 
@@ -51,6 +55,13 @@ async def posterior_named(settings: Settings, version: str) -> Posterior:
 def part_of(user_id: str) -> float:
     """Where a person stands in 0..1: as if drawn evenly, and the same for ever."""
     return int.from_bytes(hashlib.blake2b(user_id.encode(), digest_size=8, person=b"ranking-b").digest(), "big") / 2**64
+
+
+def blends_of(learnt: Sequence[Learnt], now_ms: float) -> Blends:
+    """What chooses blends of channels, by all that was learnt of them."""
+    return Blends(
+        ((place, one.at(now_ms, own.evidence.half_life_ms)) for own in learnt for place, one in own.tries.items())
+    )
 
 
 class RankingBoard:
@@ -61,7 +72,7 @@ class RankingBoard:
         self._versions = versions
         self._settings = settings
         self._is_off = settings.ranking == "off"
-        self._evidence: Mapping[str, Evidence] = {}
+        self._learnt: Mapping[str, Learnt] = {}
         self._built_s = 0.0
         self._refused: dict[str, str] = {}
         self._built: dict[str, Policy] = {}
@@ -99,7 +110,7 @@ class RankingBoard:
         """Forget what was built of evidence that has changed since, or has grown older."""
         changed = await self._reader.changed()
         if changed is not None:
-            self._evidence = changed
+            self._learnt = changed
         if changed is not None or time.monotonic() - self._built_s > AGED_S:
             self._built.pop(LIVE, None)
 
@@ -120,9 +131,14 @@ class RankingBoard:
     async def _build(self, version: str) -> Policy:
         if version != LIVE:
             return self._of(version, await self._versions.posterior(version))
-        live = posterior_of(PRIOR_WEIGHTS, self._evidence.values(), now_ms=time.time() * 1000)
-        self._built_s = time.monotonic()
-        return self._of(LIVE_POLICY, live)
+        self._built_s, learnt, now_ms = time.monotonic(), list(self._learnt.values()), time.time() * 1000
+        live = posterior_of(PRIOR_WEIGHTS, [one.evidence for one in learnt], now_ms=now_ms)
+        blends = None
+        if self._settings.blends == "learned":
+            # In a thread, as the first ones load river.
+            blends = await asyncio.to_thread(blends_of, learnt, now_ms)
+        skips = averaged([one.skips for one in learnt], SKIP_SIZE)
+        return replace(self._of(LIVE_POLICY, live), skips=skips, blends=blends)
 
     def _of(self, version: str, posterior: Posterior) -> Policy:
         return Policy(version, posterior, self._settings.exploration, self._settings.explored == "by chance")

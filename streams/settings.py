@@ -66,6 +66,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         ranking_b_share: that share, 0..1.
         exploration: times each surface's rate of exploration; 0 = only where a request asks for it.
         explored: `by belief` (the likelier good, the likelier drawn) or `by chance` (epsilon-greedy; for comparing).
+        blends: how much each channel counts: `learned` by surface and by how well the listener is known, or always
+            `balanced`.
         learning_half_life_days: after how long an impression counts half.
         learning_window_hours: how long after an answer a reaction to it still counts.
         learning_requests_max: answers that wait for reactions, per partition; the oldest are forgotten first. One takes
@@ -124,6 +126,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ranking_b_share: Annotated[float, Meta(ge=0, le=1)] = 0.5
     exploration: Annotated[float, Meta(ge=0, le=10)] = 1.0
     explored: Literal["by belief", "by chance"] = "by belief"
+    blends: Literal["learned", "balanced"] = "learned"
     learning_half_life_days: Seconds = 30.0
     learning_window_hours: Annotated[float, Meta(gt=0, le=8_784)] = 24.0
     learning_requests_max: Count = 20_000

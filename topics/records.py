@@ -399,7 +399,10 @@ class PooledItem(Record, frozen=True, kw_only=True):
 class Served(Record, frozen=True, kw_only=True):
     """What was shown. Topic: recommendation.served. Key: user_id.
 
-    `pool` is what the explored items were drawn from, in the order of their positions.
+    Attributes:
+        pool: what the explored items were drawn from, in the order of their positions.
+        listener: how well the person was known.
+        blend: how much each channel of recall counted; `None` where that was not to be chosen.
     """
 
     request_id: str
@@ -409,6 +412,8 @@ class Served(Record, frozen=True, kw_only=True):
     policy_version: str
     items: tuple[ServedItem, ...]
     pool: tuple[PooledItem, ...] = ()
+    listener: str | None = None
+    blend: str | None = None
 
 
 class EarlierWeek(Record, frozen=True, kw_only=True):

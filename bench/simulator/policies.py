@@ -39,6 +39,7 @@ POLICIES: Mapping[str, Policy] = {
     "unlearned prior": Policy({"ranking": "off"}),
     "no session": Policy({"session": "off", "channels": "session_neighbours=off"}),
     "no exploration": Policy(exploration=0.0),
+    "one blend": Policy({"blends": "balanced"}),
     "epsilon-greedy": Policy({"explored": "by chance"}),
     # With what is popular, or somebody new would be shown nothing.
     "acoustic only": Policy({"channels": only("acoustic", "genre_popular"), "session": "off", "ranking": "off"}),

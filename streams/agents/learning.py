@@ -87,11 +87,11 @@ async def keep_versions(reader: EvidenceReader, versions: RankingStore, every_s:
     """Keep what is believed now and then for ever, under one name whichever worker does it."""
     while True:
         try:
-            evidence = await reader.changed()
-            if evidence:
+            learnt = await reader.changed()
+            if learnt:
                 now_ms = time.time() * 1000
                 name = version_name(int(now_ms - now_ms % (1000 * every_s)))
-                await versions.keep(name, posterior_of(PRIOR, evidence.values(), now_ms=now_ms))
+                await versions.keep(name, posterior_of(PRIOR, [one.evidence for one in learnt.values()], now_ms=now_ms))
         except (StoreUnavailable, EvidenceDamaged) as error:
             log.warning("no version of the ranking is kept: %s", error)
         await asyncio.sleep(every_s)

@@ -257,6 +257,8 @@ class RecommendationAgent:
                 PooledItem(track_id=one.track_id, source=one.source, probability=one.probability, features=one.features)
                 for one in shown.pool
             ),
+            listener=shown.listener,
+            blend=shown.blend,
         )
         key = (request.user_id or request.request_id).encode()
         await self.producer.send(full_name(SERVED, self.prefix), key, encode(served), None, [])

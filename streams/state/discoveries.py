@@ -39,10 +39,11 @@ class DiscoveryStore:
 
     def _count(self, user_id: str, source: str, offset: int, lessons: Sequence[Lesson]) -> Command:
         tried = sum(one.is_new for one in lessons)
-        glad = sum(_is_glad(one.before + one.change) - (not one.is_new and _is_glad(one.before)) for one in lessons)
+        glad = sum(is_glad(one.before + one.change) - (not one.is_new and is_glad(one.before)) for one in lessons)
         key = explored_key(self._prefix, user_id)
         return (b"EVALSHA", script("explored").sha, 1, key, KEPT_MS, repr(FADE), source, offset, tried, glad)
 
 
-def _is_glad(reward: float) -> bool:
+def is_glad(reward: float) -> bool:
+    """Whether a track was welcome."""
     return reward >= GLAD_FROM

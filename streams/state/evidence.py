@@ -11,13 +11,18 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
-from models.bandit import Evidence, decode_evidence, encode_evidence
+from models.arms import Tries
+from models.bandit import Evidence
 from models.errors import EvidenceDamaged, RewardOutOfRange
-from recall.ranking_features import SIZE, VERSION
+from models.learnt import Learnt, decode_learnt, encode_learnt
+from models.skip_weights import SkipWeights
+from models.skips import OnlineSkips
+from recall.ranking_features import SIZE, SKIP_SIZE, VERSION, skip_rows
 from streams.errors import StoreUnavailable
 from streams.observing.metrics import EVIDENCE_REFUSED
 from streams.settings import Settings
 from streams.state.connection import RedisConnection
+from streams.state.discoveries import is_glad
 from streams.state.feedback import Lesson
 from streams.state.keys import evidence_keys, key_prefix
 from streams.state.scripts import script
@@ -51,7 +56,7 @@ class EvidenceWriter:
         self._redis = redis
         self._prefix = key_prefix(settings.topic_prefix)
         self._half_life_ms = settings.learning_half_life_days * DAY_MS
-        self._known: dict[str, tuple[Evidence, int, bytes]] = {}
+        self._known: dict[str, tuple[Learnt, int, bytes]] = {}
         self._kept_s: dict[str, float] = {}
 
     async def learn(self, lessons: Sequence[Lesson]) -> list[Lesson]:
@@ -71,16 +76,15 @@ class EvidenceWriter:
     async def _learn(self, source: str, lessons: Sequence[Lesson]) -> list[Lesson]:
         # A failure leaves it unknown what is stored: it is read anew.
         known = self._known.pop(source) if source in self._known else await self._read(source)
-        evidence, through, head = known
+        learnt, through, head = known
         fresh = [lesson for lesson in lessons if lesson.offset > through]
         if fresh:
-            for lesson in fresh:
-                _teach(evidence, lesson)
+            teach(learnt, fresh)
             through = max(lesson.offset for lesson in fresh)
-            value = encode_evidence(evidence, through, VERSION)
+            value = encode_learnt(learnt, through, VERSION)
             await self._replace(source, head, value)
             head = value[:HEAD_BYTES]
-        self._known[source] = evidence, through, head
+        self._known[source] = learnt, through, head
         return fresh
 
     async def _replace(self, source: str, head: bytes, value: bytes) -> None:
@@ -93,7 +97,7 @@ class EvidenceWriter:
         if keep:
             self._kept_s[source] = now_s
 
-    async def _read(self, source: str) -> tuple[Evidence, int, bytes]:
+    async def _read(self, source: str) -> tuple[Learnt, int, bytes]:
         """What is stored, the offset it has learnt to, and the bytes that it begins with."""
         values = await self._redis.run([(b"GET", key) for key in evidence_keys(self._prefix, VERSION, source)])
         head = (values[0] or b"")[:HEAD_BYTES]
@@ -101,22 +105,34 @@ class EvidenceWriter:
             if value is None:
                 continue
             try:
-                evidence, through = decode_evidence(value, VERSION, SIZE)
+                learnt, through = decode_learnt(value, VERSION, SIZE, SKIP_SIZE)
             except EvidenceDamaged as error:
                 EVIDENCE_REFUSED.inc()
                 log.error("what was learnt from %s is damaged, the copy takes its place: %s", source, error)
                 continue
-            if evidence.half_life_ms != self._half_life_ms:
-                evidence.move_landmark(time.time() * 1000, self._half_life_ms)
-            return evidence, through, head
-        return Evidence(SIZE, self._half_life_ms), NOTHING, head
+            if learnt.evidence.half_life_ms != self._half_life_ms:
+                learnt.forget_by(self._half_life_ms, time.time() * 1000)
+            return learnt, through, head
+        return Learnt(Evidence(SIZE, self._half_life_ms), SkipWeights.of_nothing(SKIP_SIZE)), NOTHING, head
 
 
-def _teach(evidence: Evidence, lesson: Lesson) -> None:
-    try:
-        evidence.learn(lesson.features, lesson.change, at_ms=lesson.at_ms, is_new=lesson.is_new)
-    except RewardOutOfRange as error:
-        log.warning("a lesson is passed over: %s", error)
+def teach(learnt: Learnt, lessons: Sequence[Lesson]) -> None:
+    """Learn the lessons, in their order; one that cannot be is passed over."""
+    skips = OnlineSkips(learnt.skips)
+    for lesson in lessons:
+        try:
+            learnt.evidence.learn(lesson.features, lesson.change, at_ms=lesson.at_ms, is_new=lesson.is_new)
+        except RewardOutOfRange as error:
+            log.warning("a lesson is passed over: %s", error)
+            continue
+        if lesson.skipped is not None:
+            skips.learn(skip_rows(lesson.features[None, :])[0], lesson.skipped)
+        # What was explored is shown whatever the blend.
+        if lesson.blend is not None and not lesson.explored:
+            glad = is_glad(lesson.before + lesson.change) - (not lesson.is_new and is_glad(lesson.before))
+            tries = learnt.tries.setdefault(lesson.blend, Tries())
+            tries.count(float(lesson.is_new), float(glad), lesson.at_ms, learnt.evidence.half_life_ms)
+    learnt.skips = skips.weights(SKIP_SIZE)
 
 
 class EvidenceReader:
@@ -127,10 +143,10 @@ class EvidenceReader:
         self._prefix = key_prefix(settings.topic_prefix)
         self._sources = sources(settings.partitions or LISTENING_EVENTS.partitions)
         self._heads: dict[str, bytes] = {}
-        self._good: dict[str, Evidence] = {}
+        self._good: dict[str, Learnt] = {}
 
-    async def changed(self) -> Mapping[str, Evidence] | None:
-        """The evidence by source, `None` when it is what it was.
+    async def changed(self) -> Mapping[str, Learnt] | None:
+        """What was learnt by source, `None` when it is what it was.
 
         Of a value that is damaged, the last good one stays; where there is none yet, the copy.
 
@@ -156,7 +172,7 @@ class EvidenceReader:
             if one is None:
                 continue
             try:
-                self._good[source], _ = decode_evidence(one, VERSION, SIZE)
+                self._good[source], _ = decode_learnt(one, VERSION, SIZE, SKIP_SIZE)
                 return
             except EvidenceDamaged as error:
                 EVIDENCE_REFUSED.inc()

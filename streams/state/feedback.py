@@ -16,7 +16,8 @@ import numpy as np
 from msgspec import Struct
 
 from models.bandit import Array
-from models.rewards import Reaction, reaction_of, reward
+from models.rewards import Reaction, moved_on, reaction_of, reward
+from recall.blends import place_of
 from recall.ranking_features import SIZE, VERSION
 from streams.settings import Settings
 from streams.state.connection import Command, RedisConnection
@@ -25,6 +26,7 @@ from streams.state.scripts import script
 from topics.records import Listen, Served
 
 REACTIONS_MAX = 400
+HEARD = ("play", "skip")
 # Nobody gets further down a list.
 TRACKS_MAX = 100
 HOUR_MS = 3_600_000
@@ -41,6 +43,7 @@ class Shown(Struct, frozen=True, array_like=True, gc=False):
         at_ms: the time of its record, as Kafka has it.
         explored: positions that were.
         features: (tracks, SIZE) int16 in ten-thousandths, compressed.
+        blend: the place of the blend of channels that it was made with, `None` where that was not to be chosen.
     """
 
     policy: str
@@ -50,6 +53,7 @@ class Shown(Struct, frozen=True, array_like=True, gc=False):
     track_ids: tuple[str, ...]
     explored: tuple[int, ...]
     features: bytes
+    blend: str | None = None
 
 
 class Reacted(Struct, frozen=True, array_like=True, gc=False):
@@ -76,6 +80,8 @@ class Lesson(Struct, frozen=True, gc=False):
         change: of the reward; all of it when the lesson `is_new`.
         before: the reward before.
         at_ms: when the impression was shown.
+        skipped: whether it was moved on from, when it was heard for the first time; `None` when it was not.
+        blend: the place of the blend of channels behind it, where there is one that learns.
     """
 
     source: str
@@ -88,6 +94,8 @@ class Lesson(Struct, frozen=True, gc=False):
     before: float
     at_ms: int
     is_new: bool
+    skipped: bool | None = None
+    blend: str | None = None
 
 
 def arrival_of_served(served: Served, source: str, offset: int, timestamp_ms: int) -> Arrival | None:
@@ -105,6 +113,7 @@ def arrival_of_served(served: Served, source: str, offset: int, timestamp_ms: in
         tuple(one.track_id for one in items),
         tuple(place for place, one in enumerate(items) if one.explored),
         zlib.compress(packed.tobytes(), 1),
+        place_of(served.surface, served.listener, served.blend),
     )
     return Arrival(served.request_id, source, offset, b"", msgspec.msgpack.encode(shown))
 
@@ -158,7 +167,7 @@ class FeedbackStore:
             given += (f"{one.source} {one.offset}", one.mark, one.payload)
         # Twice the window: what is joined late by us was not late for its listener.
         keep_ms = 2 * self._window_ms
-        key = feedback_key(self._prefix, request_id)
+        key = feedback_key(self._prefix, VERSION, request_id)
         return (b"EVALSHA", script("feedback").sha, 1, key, keep_ms, REACTIONS_MAX, *given)
 
     async def _bound(self, fresh: Mapping[str, Sequence[str]]) -> None:
@@ -175,7 +184,7 @@ class FeedbackStore:
         ]
         if surplus:
             gone = [name.decode() for names in await self._redis.run(surplus) for name in names or ()]
-            await self._redis.run([(b"UNLINK", feedback_key(self._prefix, name)) for name in gone])
+            await self._redis.run([(b"UNLINK", feedback_key(self._prefix, VERSION, name)) for name in gone])
 
 
 class _Held:
@@ -206,6 +215,9 @@ class _Held:
         earlier = [one for one in self._reactions[:known] if one is not None and one.track_id == track_id]
         later = [one for one in self._reactions[known:now] if one is not None and one.track_id == track_id]
         before = reward(earlier)
+        heard = next((one for one in later if one.kind in HEARD), None)
+        if any(one.kind in HEARD for one in earlier):
+            heard = None
         return Lesson(
             arrival.source,
             arrival.offset,
@@ -217,6 +229,8 @@ class _Held:
             before,
             self._shown.served_at_ms,
             is_new=not earlier,
+            skipped=moved_on(heard.kind, heard.share) if heard is not None else None,
+            blend=self._shown.blend,
         )
 
     @cached_property

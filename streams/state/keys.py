@@ -57,9 +57,9 @@ def explored_key(prefix: str, user_id: str) -> bytes:
     return f"{prefix}person:{{{_without_braces(user_id)}}}:explored".encode()
 
 
-def feedback_key(prefix: str, request_id: str) -> bytes:
+def feedback_key(prefix: str, features: str, request_id: str) -> bytes:
     """What was shown for one request, and what followed."""
-    return f"{prefix}feedback:{{{_without_braces(request_id)}}}".encode()
+    return f"{prefix}feedback-{features}:{{{_without_braces(request_id)}}}".encode()
 
 
 def awaiting_key(prefix: str, source: str) -> str:

@@ -84,7 +84,7 @@ def learnt(here: Installation) -> None:
 async def stored(settings: Settings) -> Sequence[Evidence]:
     redis = connect(settings)
     try:
-        return list((await EvidenceReader(redis, settings).changed() or {}).values())
+        return [one.evidence for one in (await EvidenceReader(redis, settings).changed() or {}).values()]
     finally:
         await redis.aclose()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
@@ -13,9 +13,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.bandit import decode_evidence, posterior_of
+from models.bandit import posterior_of
 from models.errors import EvidenceDamaged
-from recall.ranking_features import PRIOR, SIZE, VERSION
+from models.learnt import Learnt, decode_learnt
+from models.skip_weights import SkipWeights
+from models.skips import OnlineSkips
+from recall.blends import BALANCED
+from recall.ranking_features import PRIOR, SIZE, SKIP_SIZE, VERSION, skip_rows
 from streams.agents.learning import LearningEffects
 from streams.delivery import Received
 from streams.errors import StoreUnavailable, UnknownRanking
@@ -28,7 +32,7 @@ from streams.state.feedback import REACTIONS_MAX, FeedbackStore, Lesson
 from streams.state.persons import PersonStore
 from streams.state.rankings import RankingStore, version_name
 from tests.integration.state_server import CLUSTERED, Server, running_server
-from topics.records import Listen, Served, ServedItem
+from topics.records import Listen, RecommendationRequest, Served, ServedItem
 
 HOUR = 3_600_000
 NOW = 1_790_000_000_000
@@ -74,13 +78,25 @@ class Learner:
 
     async def sums(self) -> tuple[float, float, np.ndarray]:
         """Impressions, reward and moment over all partitions, not decayed: all is of one time."""
-        found = await EvidenceReader(self.redis, self.settings).changed() or {}
-        worths = [(one, one.worth(NOW)) for one in found.values()]
+        worths = [(one.evidence, one.evidence.worth(NOW)) for one in (await self.learnt()).values()]
         return (
             sum(one.count * worth for one, worth in worths),
             sum(one.total * worth for one, worth in worths),
             sum((one.moment * worth for one, worth in worths), np.zeros(SIZE)),
         )
+
+    async def learnt(self) -> dict[str, Learnt]:
+        """By source."""
+        return dict(await EvidenceReader(self.redis, self.settings).changed() or {})
+
+    async def tries(self) -> dict[str, tuple[float, float]]:
+        """Place of a blend -> tries and welcome ones, over all partitions."""
+        found: dict[str, tuple[float, float]] = {}
+        for one in (await self.learnt()).values():
+            for place, tries in one.tries.items():
+                before = found.get(place, (0.0, 0.0))
+                found[place] = before[0] + tries.tried, before[1] + tries.glad
+        return found
 
 
 @pytest.fixture
@@ -96,20 +112,20 @@ def shown(
     *tracks: str, request: str = "r", offset: int = 0, partition: int = 0, at: int = NOW, **more: Any
 ) -> Received[Served]:
     explored = more.pop("explored", ())
-    version = more.pop("version", VERSION)
+    version, features = more.pop("version", VERSION), more.pop("features", None)
     items = tuple(
         ServedItem(
             track_id=track,
             position=place,
             explored=place in explored,
             propensity=None,
-            features=more.get("features", row(place)),
+            features=row(place) if features is None else features,
             feature_names_version=version,
         )
         for place, track in enumerate(tracks)
     )
     record = Served(
-        request_id=request, user_id="u", surface="radio", served_at_ms=NOW, policy_version="live", items=items
+        request_id=request, user_id="u", surface="radio", served_at_ms=NOW, policy_version="live", items=items, **more
     )
     return Received(S, partition, offset, at, b"u", (), record)
 
@@ -401,6 +417,96 @@ async def test_another_half_life_goes_on_from_what_was_learnt(server: Server, re
     await Learner(redis, shorter).take(SKIP)
     (key,) = (await redis.run([(b"KEYS", f"{settings.topic_prefix}.evidence-{VERSION}:*")]))[0]
     (value,) = await redis.run([(b"GET", key)])
-    evidence, through = decode_evidence(value, VERSION, SIZE)
-    assert (evidence.half_life_ms, through) == (24 * HOUR, 11)
-    assert math.isfinite(evidence.count)
+    learnt, through = decode_learnt(value, VERSION, SIZE, SKIP_SIZE)
+    assert (learnt.evidence.half_life_ms, through) == (24 * HOUR, 11)
+    assert math.isfinite(learnt.evidence.count)
+
+
+SOUND = {"listener": "few", "blend": "by_sound"}
+
+
+async def test_blends_are_told_apart_by_what_they_earned_each_once(server: Server, redis: RedisConnection) -> None:
+    """By hand: of what each blend showed and somebody reacted to, how much was half heard or kept."""
+    answers = [
+        shown("a", "b", "c", offset=5, **SOUND),
+        shown("a", "b", "c", request="r2", offset=6, listener="few", blend=BALANCED, explored=(2,)),
+        shown("a", request="r3", offset=7, listener="few", blend="of last year"),
+        shown("a", request="r4", offset=8),
+    ]
+    events = [
+        *(PLAY, SKIP, LIKE),
+        event("play", "b", 13, request="r2", played_ms=20_000, duration_ms=200_000),
+        event("play", "c", 14, request="r2"),
+        event("like", "b", 15, request="r2", partition=1),
+        *(event("play", "a", offset, request=name) for offset, name in ((16, "r3"), (17, "r4"))),
+    ]
+    for arrivals in ([*answers, *events], [*events, *answers]):
+        learner = Learner(redis, server.settings())
+        for worker in (learner, learner.again(), learner):
+            await worker.take(*arrivals)
+        # r: a was heard and liked, b skipped. r2: b was left early and liked later; c was explored.
+        assert await learner.tries() == {"radio/few/by_sound": (2, 1), "radio/few/balanced": (1, 1)}
+
+
+async def test_a_blend_that_earns_more_is_followed_within_a_look_and_a_replay_changes_nothing(
+    server: Server, redis: RedisConnection
+) -> None:
+    settings = server.settings()
+    learner = Learner(redis, settings)
+    board = RankingBoard(EvidenceReader(redis, settings), RankingStore(redis, settings), settings)
+    await board.refresh()
+    asked = [RecommendationRequest(request_id=f"q{n}") for n in range(300)]
+    assert {board.policy().blend("radio", "few", one) for one in asked} == {BALANCED}
+    tracks = tuple(f"t{n}" for n in range(20))
+    for number in range(30):
+        blend, kind = (BALANCED, "skip") if number % 2 else ("by_lists", "play")
+        answer = shown(*tracks, request=f"r{number}", offset=number, listener="few", blend=blend)
+        first = 100 * number
+        reactions = [event(kind, one, first + at, request=f"r{number}") for at, one in enumerate(tracks)]
+        # Two workers, each with a partition of its own.
+        worker = (learner, learner.again())[number % 2]
+        await worker.effects.apply_served([answer])
+        moved = [replace(one, partition=number % 2) for one in reactions]
+        for _ in range(2):
+            await worker.effects.apply_events(moved)
+    assert await learner.tries() == {"radio/few/balanced": (300, 0), "radio/few/by_lists": (300, 300)}
+    await board.refresh()
+    drawn = [board.policy().blend("radio", "few", one) for one in asked]
+    assert drawn.count("by_lists") > 250
+    assert drawn == [board.policy().blend("radio", "few", one) for one in asked]
+    assert {board.policy().blend("radio", "many", one) for one in asked} == {BALANCED}
+    # What is rolled back, off or asked to stay balanced chooses nothing.
+    fixed = msgspec.structs.replace(settings, blends="balanced")
+    for other in (fixed, msgspec.structs.replace(settings, ranking="off")):
+        still = RankingBoard(EvidenceReader(redis, settings), RankingStore(redis, settings), other)
+        await still.refresh()
+        assert still.policy().blend("radio", "few", asked[0]) is None
+    await RankingStore(redis, settings).serve("prior", "asked for")
+    await board.refresh()
+    assert board.policy().blend("radio", "few", asked[0]) is None
+
+
+async def test_skips_are_learnt_as_they_came_each_once_and_reach_the_answers(
+    server: Server, redis: RedisConnection
+) -> None:
+    settings = server.settings()
+    learner = Learner(redis, settings)
+    events = [
+        event("play", "a", 10),
+        event("skip", "b", 11, played_ms=4_000, duration_ms=200_000),
+        event("like", "b", 12),  # no hearing
+        event("play", "b", 13),  # no longer the first
+        event("skip", "c", 14, played_ms=150_000, duration_ms=200_000),  # left after its middle
+    ]
+    arrivals = [shown("a", "b", "c", offset=5), *events]
+    for worker in (learner, learner, learner.again()):
+        await worker.take(*arrivals)
+    online = OnlineSkips(SkipWeights.of_nothing(SKIP_SIZE))
+    for place, skipped in enumerate((False, True, False)):
+        online.learn(skip_rows(np.array([row(place)]))[0], skipped)
+    found = (await learner.learnt())["e0"].skips
+    assert found.seen == 3
+    assert found.weights == pytest.approx(online.weights(SKIP_SIZE).weights, abs=1e-9)
+    board = RankingBoard(EvidenceReader(redis, settings), RankingStore(redis, settings), settings)
+    await board.refresh()
+    assert board.policy().skips.weights == pytest.approx(found.weights * 3 / 103)

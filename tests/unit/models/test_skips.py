@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
+from river import linear_model, optim
 
-from models.skips import Hearing, Rates, SkipPredictor, average_accuracy, features_of
+from models.skip_weights import SEEN_MAX, SHY, SkipWeights, averaged
+from models.skips import Hearing, OnlineSkips, Rates, SkipPredictor, average_accuracy, features_of
 
 
 def heard(pattern: str, track_id: str = "t") -> list[Hearing]:
@@ -90,3 +93,50 @@ def test_a_track_that_others_skip_is_more_likely_skipped() -> None:
 
 def test_before_anything_was_learned_nothing_is_known() -> None:
     assert SkipPredictor().probability([], 1, "t") == 0.5
+
+
+def examples(count: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Skips by log-odds 2 a - 3 b + 0.5."""
+    rng = np.random.default_rng(seed)
+    rows = rng.uniform(-1, 1, (count, 2))
+    chances = 1 / (1 + np.exp(-(rows @ np.array([2.0, -3.0]) + 0.5)))
+    return rows, rng.random(count) < chances
+
+
+def test_learning_that_goes_on_is_as_if_it_had_never_stopped() -> None:
+    """Also that river's weights can be begun with, which has no public way."""
+    rows, skipped = examples(300)
+    oracle = linear_model.LogisticRegression(optim.SGD(0.03), l2=1e-4, intercept_lr=0.03)
+    known = SkipWeights.of_nothing(2)
+    for start in range(0, 300, 50):
+        online = OnlineSkips(known)
+        for row, one in zip(rows[start : start + 50], skipped[start : start + 50], strict=True):
+            online.learn(row, bool(one))
+            oracle.learn_one(dict(enumerate(row.tolist())), bool(one))
+        known = online.weights(2)
+    assert known.weights == pytest.approx([oracle.weights[0], oracle.weights[1]])
+    assert known.intercept == pytest.approx(oracle.intercept)
+    assert known.seen == 300
+    # What river predicts one by one is what the weights say of all rows at once.
+    told = [oracle.predict_proba_one(dict(enumerate(row.tolist())))[True] for row in rows[:20]]
+    assert known.chances(rows[:20]) == pytest.approx(told)
+
+
+def test_what_makes_skips_likely_is_found() -> None:
+    rows, skipped = examples(6_000)
+    online = OnlineSkips(SkipWeights.of_nothing(2))
+    for row, one in zip(rows, skipped, strict=True):
+        online.learn(row, bool(one))
+    found = online.weights(2)
+    assert found.weights == pytest.approx([2.0, -3.0], abs=0.6)
+    assert found.seen == SEEN_MAX
+
+
+def test_learners_are_averaged_by_what_they_have_seen_and_a_few_examples_say_little() -> None:
+    some = [SkipWeights(np.array([1.0, 0.0]), 2.0, 300), SkipWeights(np.array([0.0, 4.0]), 0.0, 100)]
+    found = averaged(some, 2)
+    whole = 400 + SHY
+    assert found.weights == pytest.approx([300 / whole, 400 / whole])
+    assert (found.intercept, found.seen) == (pytest.approx(600 / whole), 400)
+    nothing = averaged([], 2)
+    assert nothing.chances(np.ones((3, 2))).tolist() == [0.5, 0.5, 0.5]

@@ -18,6 +18,7 @@ from recall.merge import Merged
 from recall.person import NOBODY
 from recall.pipeline import Recommender
 from recall.query import RecallQuery, Start, build_query
+from recall.ranking_features import COLUMN
 from recall.shelf import Shelf
 from recall.tracks import CataloguedTrack, IndexedTrack
 from tests.brute_index import BruteIndex
@@ -106,6 +107,32 @@ def test_a_candidate_that_the_tables_do_not_know_is_judged_by_what_is_known_of_i
     assert min(new, near) > max(far)
 
 
+def test_together_is_the_greatest_cosine_of_factors_to_a_start(tables: Tables) -> None:
+    shelf, asking = Shelf(tables), query(1, EACH + 1)
+    candidates = [TRACKS[2], NEW, TRACKS[EACH * 3], TRACKS[1], TRACKS[EACH + 2]]
+    factors = dict(zip(tables.track_ids, tables.learned.factors.astype(float), strict=True))
+
+    def cosine(one: str, other: str) -> float:
+        return float(factors[one] @ factors[other] / np.linalg.norm(factors[one]) / np.linalg.norm(factors[other]))
+
+    by_hand = [
+        max(0.0, *(cosine(one.track_id, start) for start in ("t1", f"t{EACH + 1}"))) if one is not NEW else 0.0
+        for one in candidates
+    ]
+    found = shelf.together(asking, candidates)
+    assert found == pytest.approx(by_hand, abs=1e-5)
+    assert found[3] == pytest.approx(1.0)
+    assert min(found[0], found[4]) > found[2] + 0.3
+    assert found[1] == 0.0
+
+
+def test_nothing_stands_together_where_no_list_was_learned_from(tables: Tables) -> None:
+    candidates = [TRACKS[2], NEW]
+    nothing = Tables(tables.track_ids, learn(tables.learned.items, []))
+    for shelf, asking in ((Shelf(), query(1)), (Shelf(tables), query()), (Shelf(nothing), query(1))):
+        assert shelf.together(asking, candidates).tolist() == [0.0, 0.0]
+
+
 def test_who_began_with_tables_ends_with_them(tables: Tables) -> None:
     shelf, asking = Shelf(tables), query(1)
     before = shelf.asked(asking)
@@ -129,6 +156,10 @@ async def test_answers_with_tables_stay_with_what_stands_together(tables: Tables
     answer = await recommender.answer(request, NOBODY, now_ms=0, deadline_s=asyncio.get_running_loop().time() + 5)
     assert groups([one.track.track_id for one in answer.items]) == {0}
     assert all("prior" in one.contributions for one in answer.items)
+    together = [one.features[COLUMN["together"]] for one in answer.items]
+    by_hand = shelf.together(query(0), [one.track for one in answer.items])
+    assert together == pytest.approx(by_hand.tolist(), abs=1e-3)
+    assert min(together) > 0.5
 
 
 def test_columns() -> None:
