@@ -86,8 +86,8 @@ def reorder(candidates: Sequence[Merged], scene: Scene, policy: Policy) -> Order
         return Ordered(list(candidates), features, rows)
     terms = features @ change
     scores = scores + terms
-    order = np.lexsort(([one.track.track_id for one in candidates], np.where(np.isfinite(scores), -scores, np.inf)))
-    told = terms.tolist()
+    ids = np.array([one.track.track_id for one in candidates])
+    order, told = np.lexsort((ids, np.where(np.isfinite(scores), -scores, np.inf))), terms.tolist()
     return Ordered([_moved(candidates[row], told[row]) for row in order.tolist()], features, rows)
 
 
