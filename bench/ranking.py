@@ -1,4 +1,4 @@
-"""How long the ranking takes: features and scores of candidates, exploration, one lesson, one posterior.
+"""How long the ranking takes: features and scores of candidates, a blend, exploration, one lesson, one posterior.
 
     python -m bench.ranking
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # As in a worker, whose one thread ranks.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -17,15 +17,20 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 
 from bench.harness import report, summary
-from models.bandit import Evidence, posterior_of
+from models.bandit import Array, Evidence, posterior_of
+from models.skip_weights import SkipWeights
+from models.skips import OnlineSkips
+from recall.blends import Blends
 from recall.exploration import explore, rng_of
 from recall.index.protocol import NO_FILTER
+from recall.judged import TERM as PRIOR_TERM
 from recall.merge import Merged
 from recall.policy import Policy, reorder
 from recall.query import RecallQuery, Start
-from recall.ranking_features import CHANNELS, PRIOR, SIZE, Scene, features_of
+from recall.ranking_features import CHANNELS, PRIOR, SIZE, SKIP_SIZE, Scene, features_of, skip_rows
+from recall.session import FINISHED, IN_MOOD, SKIPPED
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack
-from topics.records import ArtistRef, Features, ListeningContext
+from topics.records import ArtistRef, Features, Listen, ListeningContext
 
 NOW_MS = 1_790_000_000_000
 RUNS = 300
@@ -54,6 +59,30 @@ def track(number: int) -> CataloguedTrack:
     )
 
 
+def heard(number: int) -> Listen:
+    return Listen(
+        event_id=f"e{number}",
+        user_id="u",
+        kind="play" if number % 3 else "skip",
+        track_id="t",
+        occurred_at_ms=NOW_MS + number,
+        played_ms=4_000,
+    )
+
+
+def together_by(rng: np.random.Generator) -> Callable[[Sequence[CataloguedTrack]], Array]:
+    """As the tables tell it: rows by id, and cosines of 32 factors to those of 32 starts."""
+    factors, rows = rng.normal(size=(600, 32)).astype(np.float32), {f"t{n}": n for n in range(600)}
+    starts = factors[500:532] / np.linalg.norm(factors[500:532], axis=1, keepdims=True)
+
+    def together(tracks: Sequence[CataloguedTrack]) -> Array:
+        found = factors[[rows.get(one.track_id, -1) for one in tracks]]
+        cosines: Array = (found @ starts.T).max(axis=1) / np.linalg.norm(found, axis=1)
+        return cosines
+
+    return together
+
+
 def main() -> None:
     rng = np.random.default_rng(1)
     vectors = rng.normal(size=(600, 64)).astype(np.float32)
@@ -66,16 +95,26 @@ def main() -> None:
         {f"t{n}": NOW_MS for n in range(0, 500, 3)},
         frozenset({"a1", "a2"}),
         context,
+        [heard(n) for n in range(50)],
+        together_by(rng),
     )
     evidence = Evidence(SIZE, 30 * 86_400_000.0)
     row = rng.normal(size=SIZE)
     for _ in range(200):
         evidence.learn(rng.normal(size=SIZE), 0.5, at_ms=NOW_MS, is_new=True)
-    policy = Policy("bench", posterior_of(PRIOR, [evidence], now_ms=NOW_MS))
+    skips = SkipWeights(rng.normal(size=SKIP_SIZE), 0.0, 500)
+    tries = (("radio/few/balanced", (2_000.0, 900.0)), ("radio/few/by_sound", (200.0, 100.0)))
+    blends = Blends(tries)
+    policy = Policy("bench", posterior_of(PRIOR, [evidence], now_ms=NOW_MS), skips=skips, blends=blends)
     found: dict[str, object] = {}
     for count in (90, 500):
         candidates = [
-            Merged(track(n), {CHANNELS[n % 5]: n, CHANNELS[n % 3 + 5]: n}, {CHANNELS[n % 5]: 1 / (1 + n)}, {})
+            Merged(
+                track(n),
+                {CHANNELS[n % 5]: n, CHANNELS[n % 3 + 5]: n},
+                {CHANNELS[n % 5]: 1 / (1 + n), **dict.fromkeys((PRIOR_TERM, FINISHED, SKIPPED, IN_MOOD), 0.1)},
+                {},
+            )
             for n in range(count)
         ]
         rows = features_of(candidates, scene)
@@ -89,6 +128,11 @@ def main() -> None:
                 lambda found=ordered: explore(found.ranked[:30], found, policy, scene.query, 0.25, rng_of("r"))  # type: ignore[misc]
             ),
         }
+    found["blend_ms"] = timed(lambda: blends.chosen("radio", "few", "request", curious=True))
+    found["blends_ms"] = timed(lambda: Blends(tries))
+    online = OnlineSkips(skips)
+    skip_row = skip_rows(row[None, :])[0]
+    found["one_skip_ms"] = timed(lambda: online.learn(skip_row, True))
     found["one_lesson_ms"] = timed(lambda: evidence.learn(row, 0.5, at_ms=NOW_MS, is_new=True))
     found["posterior_of_8_partitions_ms"] = timed(lambda: posterior_of(PRIOR, [evidence] * 8, now_ms=NOW_MS))
     report("ranking", found)

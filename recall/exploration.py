@@ -22,7 +22,7 @@ from recall.merge import Merged
 from recall.person import Person
 from recall.policy import Ordered, Policy
 from recall.query import RecallQuery, Start
-from recall.ranking_features import COLUMN, ORDERING, at_position
+from recall.ranking_features import COLUMN, ORDERING, at_positions
 from recall.spacing import spread
 from topics.records import SurfaceName
 
@@ -125,16 +125,18 @@ def explore(
     pool, sources = pool_of(items, ordered, policy, query) if places else ([], [])
     if not pool:
         return Shown(tuple(_placed(ordered, items)))
-    scores = np.zeros(len(pool)) if policy.by_chance else ordered.of(pool) @ (ORDERING * policy.posterior.drawn(rng))
+    features = ordered.of(pool)
+    scores = np.zeros(len(pool)) if policy.by_chance else features @ (ORDERING * policy.posterior.drawn(rng))
     probabilities = first_probabilities(scores)
     drawn = draw(probabilities, min(len(places), len(pool)), rng)
     # What stands between two tracks of an artist may be gone.
     kept = spread(_without_least(items, len(drawn)))
     for place, (number, propensity) in zip(places, drawn, strict=False):
         kept.insert(place, replace(pool[number], explored=True, propensity=propensity))
+    rows = at_positions(features, [0] * len(pool))
     told = [
-        Pooled(one.track.track_id, source, probability, at_position(row, 0))
-        for one, source, probability, row in zip(pool, sources, probabilities.tolist(), ordered.of(pool), strict=True)
+        Pooled(one.track.track_id, source, probability, row)
+        for one, source, probability, row in zip(pool, sources, probabilities.tolist(), rows, strict=True)
     ]
     return Shown(tuple(_placed(ordered, kept)), tuple(told))
 
@@ -198,9 +200,10 @@ def draw(probabilities: Array, count: int, rng: np.random.Generator) -> list[tup
     left = probabilities.copy()
     drawn = []
     for _ in range(count):
-        exact = left / left.sum()
-        number = int(rng.choice(len(exact), p=exact))
-        drawn.append((number, float(exact[number])))
+        upto = left.cumsum()
+        # A number below 1 times the sum may round up to it.
+        number = min(int(upto.searchsorted(rng.random() * upto[-1], side="right")), int(left.nonzero()[0][-1]))
+        drawn.append((number, float(left[number] / upto[-1])))
         left[number] = 0.0
     return drawn
 
@@ -221,5 +224,6 @@ def _finite(score: float) -> float:
 
 
 def _placed(ordered: Ordered, items: Sequence[Merged]) -> Iterable[Merged]:
-    for position, (one, row) in enumerate(zip(items, ordered.of(items) if items else (), strict=True)):
-        yield replace(one, features=at_position(row, position))
+    rows = at_positions(ordered.of(items), range(len(items))) if items else ()
+    for one, row in zip(items, rows, strict=True):
+        yield replace(one, features=row)

@@ -187,11 +187,11 @@ def skip_rows(features: Array) -> Array:
     return rows
 
 
-def at_position(row: Array, position: int) -> tuple[float, ...]:
-    """A candidate's features as they are logged: at its position, to four decimals."""
-    placed = row.copy()
-    placed[COLUMN["position"]] = 1 / math.log2(2 + position)
-    return tuple(np.round(placed, 4).tolist())
+def at_positions(rows: Array, positions: Sequence[int]) -> list[tuple[float, ...]]:
+    """Features of candidates, (N, SIZE), as they are logged: at their positions, to four decimals."""
+    placed = rows.copy()
+    placed[:, COLUMN["position"]] = 1 / np.log2(2 + np.asarray(positions))
+    return [tuple(row) for row in np.round(placed, 4).tolist()]
 
 
 def scores_of(candidates: Sequence[Merged]) -> Array:
@@ -246,12 +246,17 @@ def _epoch_day(release_date: str) -> int:
 def _fill_past(rows: Array, tracks: Sequence[CataloguedTrack], scene: Scene) -> None:
     by_genre, by_artist = _shares(scene.query)
     if by_genre:
-        # Tracks of an artist have the same genres.
-        of_genres = {names: _greatest(by_genre, names) for names in {track.genres for track in tracks}}
-        rows[:, COLUMN["genre_share"]] = [of_genres[track.genres] for track in tracks]
+        rows[:, COLUMN["genre_share"]] = [
+            _greatest(by_genre, track.genres) if track.genres else 0.0 for track in tracks
+        ]
     if by_artist or scene.followed:
-        artists = [[artist.artist_id for artist in track.artists] for track in tracks]
-        rows[:, COLUMN["artist_share"]] = [_greatest(by_artist, some) for some in artists]
+        # Most tracks have one artist, and their list need not be gone over.
+        artists = [
+            (track.artists[0].artist_id or "",) if len(track.artists) == 1 else track.artist_ids for track in tracks
+        ]
+        rows[:, COLUMN["artist_share"]] = [
+            by_artist.get(some[0], 0.0) if len(some) == 1 else _greatest(by_artist, some) for some in artists
+        ]
         if scene.followed:
             rows[:, COLUMN["followed"]] = [not scene.followed.isdisjoint(some) for some in artists]
     if scene.heard:

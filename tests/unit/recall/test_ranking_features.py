@@ -7,7 +7,7 @@ import pytest
 from recall.index.protocol import NO_FILTER
 from recall.merge import Merged
 from recall.query import RecallQuery, Start
-from recall.ranking_features import COLUMN, FEATURES, NAMES, SIZE, Scene, at_position, features_of
+from recall.ranking_features import COLUMN, FEATURES, NAMES, SIZE, Scene, at_positions, features_of
 from recall.tracks import ACOUSTIC, IndexedTrack
 from tests.unit.recall.tracks import at
 from topics.records import Features, ListeningContext
@@ -111,7 +111,7 @@ def test_energy_is_weighed_by_the_hour_and_by_what_somebody_does() -> None:
 
 def test_a_logged_row_has_its_position_and_four_decimals() -> None:
     (found,) = features_of([Merged(at(0, "t").track, {"fresh": 1}, {}, {})], Scene(query(), {}, {}, frozenset(), None))
-    logged = at_position(found, 2)
+    logged = at_positions(found[None], [2])[0]
     assert logged[COLUMN["position"]] == 0.5  # 1 / log2(4)
     assert logged[COLUMN["fresh"]] == 0.9836  # 60 / 61
     assert found[COLUMN["position"]] == 0.0

@@ -12,7 +12,7 @@ from recall.index.protocol import NO_FILTER
 from recall.merge import Merged
 from recall.policy import LEARNED, UNLEARNED, Policy, reorder
 from recall.query import RecallQuery
-from recall.ranking_features import COLUMN, SIZE, SKIP_SIZE, Scene, at_position, skip_rows
+from recall.ranking_features import COLUMN, SIZE, SKIP_SIZE, Scene, at_positions, skip_rows
 from recall.skip_chance import CHANCE, LAST, LATELY, hearings_of, said_by
 from tests.unit.recall.tracks import track
 from topics.records import Listen
@@ -61,7 +61,7 @@ def test_rows_hold_columns_and_some_times_the_skips_of_late() -> None:
     assert rows.shape == (2, SKIP_SIZE)
     assert rows[:, -1].tolist() == pytest.approx([-0.2, -0.1])
     assert rows.sum(axis=1) == pytest.approx([0.5 - 0.4 + 1 - 0.2, 0.25 - 0.4 + 1 - 0.1])  # 1: as at the head
-    placed = skip_rows(np.array([at_position(features[0], 2)]))
+    placed = skip_rows(np.array(at_positions(features[:1], [2])))
     assert placed.sum() == pytest.approx(rows[0].sum() - 0.5)  # 1 / log2(4)
 
 
