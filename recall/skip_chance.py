@@ -22,21 +22,23 @@ LAST, LATELY = "skipped_last", "skipped_lately"
 # Moved on from before so many milliseconds, a track was hardly heard.
 AT_ONCE_MS = 10_000
 NEITHER = 0.5
+# What is further back has less than a hundredth of the weight of the last.
+HEARINGS_MAX = 20
 
 
 def hearings_of(session: Sequence[Listen]) -> list[Hearing]:
-    """What was done with the tracks heard since the last silence, in order."""
+    """What was done with the last tracks heard since the last silence, in order, at most `HEARINGS_MAX`."""
     found: list[Hearing] = []
-    before_ms = None
-    for event in session:
-        if before_ms is not None and event.occurred_at_ms - before_ms > SILENCE_MS:
-            found = []
-        before_ms = event.occurred_at_ms
+    later_ms = None
+    for event in reversed(session):
+        if len(found) == HEARINGS_MAX or (later_ms is not None and later_ms - event.occurred_at_ms > SILENCE_MS):
+            break
+        later_ms = event.occurred_at_ms
         if event.kind in ("play", "skip") and event.track_id is not None:
             share = share_heard(event)
             skipped = moved_on(event.kind, share)
             found.append(Hearing(event.track_id, skipped, skipped and (event.played_ms or 0) < AT_ONCE_MS, not skipped))
-    return found
+    return found[::-1]
 
 
 def said_by(session: Sequence[Listen]) -> dict[str, float]:
