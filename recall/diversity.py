@@ -169,10 +169,10 @@ def span_of(ranked: Sequence[Merged], scores: NDArray[np.float64]) -> float:
     With what was pushed, all others would be nearly equal, and pushed ones be taken for variety: that they are unlike
     what is chosen would outweigh their scores. It is at least a quarter of the whole distance.
     """
-    whole = float(scores.max() - scores.min())
+    best, whole = float(scores.max()), float(scores.max() - scores.min())
     pushed = [sum(one.contributions.get(name, 0.0) for name in PUSHES) for one in ranked]
     before = scores - np.minimum(pushed, 0.0)
-    return min(whole, max(LEAST_SPAN * whole, float(before.max() - before.min())))
+    return min(whole, max(LEAST_SPAN * whole, best - float(before.min())))
 
 
 def _varied(one: Merged, term: float) -> Merged:

@@ -22,7 +22,7 @@ from recall.merge import Merged
 from recall.person import Person
 from recall.policy import Ordered, Policy
 from recall.query import RecallQuery, Start
-from recall.ranking_features import COLUMN, ORDERING, at_positions
+from recall.ranking_features import COLUMN, ORDERING, at_positions, ordering
 from recall.spacing import spread
 from topics.records import SurfaceName
 
@@ -126,7 +126,7 @@ def explore(
     if not pool:
         return Shown(tuple(_placed(ordered, items)))
     features = ordered.of(pool)
-    scores = np.zeros(len(pool)) if policy.by_chance else features @ (ORDERING * policy.posterior.drawn(rng))
+    scores = np.zeros(len(pool)) if policy.by_chance else features @ ordering(policy.posterior.drawn(rng))
     probabilities = first_probabilities(scores)
     drawn = draw(probabilities, min(len(places), len(pool)), rng)
     # What stands between two tracks of an artist may be gone.

@@ -11,7 +11,7 @@ from models.bandit import Array, Posterior, posterior_of
 from models.skip_weights import SkipWeights
 from recall.blends import Blends, ListenerKind
 from recall.merge import Merged
-from recall.ranking_features import COLUMN, ORDERING, PRIOR, SKIP_SIZE, Scene, features_of, scores_of, skip_rows
+from recall.ranking_features import COLUMN, PRIOR, SKIP_SIZE, Scene, features_of, ordering, scores_of, skip_rows
 from recall.skip_chance import CHANCE, chances_of
 from topics.records import RecommendationRequest, SurfaceName
 
@@ -81,7 +81,7 @@ def reorder(candidates: Sequence[Merged], scene: Scene, policy: Policy) -> Order
     if policy.skips.seen and candidates:
         features[:, COLUMN[CHANCE]] = chances_of(policy.skips, skip_rows(features))
     rows = {one.track.track_id: row for row, one in enumerate(candidates)}
-    change = ORDERING * (policy.posterior.mean - PRIOR.mean)
+    change = ordering(policy.posterior.mean) - ordering(PRIOR.mean)
     if np.abs(change).max() < NOTHING:
         return Ordered(list(candidates), features, rows)
     terms = features @ change

@@ -114,6 +114,17 @@ PRIOR = Prior(
 )
 
 
+def ordering(weights: Array) -> Array:
+    """(SIZE,) how much each feature counts for the order, given what is believed it counts for the reward.
+
+    What was just skipped sinks, and what is learnt may make it sink further, never less: that the next answer turns
+    away from it is promised, and hardly anything is learnt of tracks that are not shown.
+    """
+    found: Array = ORDERING * weights
+    found[COLUMN[SKIPPED]] = max(found[COLUMN[SKIPPED]], PRIOR.mean[COLUMN[SKIPPED]])
+    return found
+
+
 # What the chance of a skip is told by: columns as they are, and some of them also times the skips of late.
 _SKIP_TOLD_BY = (
     *("prior_score", "likeness", "together", FINISHED, SKIPPED, IN_MOOD, FATIGUE, REPEAT, "popularity", "freshness"),

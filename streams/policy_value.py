@@ -11,7 +11,7 @@ import numpy as np
 from models.bandit import Array, Posterior
 from models.errors import TooFewTrials
 from models.off_policy import Trials, effective_size, estimates
-from recall.ranking_features import ORDERING, SIZE, VERSION
+from recall.ranking_features import SIZE, VERSION, ordering
 from streams.served_log import Followed
 from topics.records import PooledItem, ServedItem
 
@@ -36,7 +36,7 @@ def value_of(posterior: Posterior, answers: Sequence[Followed], confidence: floa
     Raises:
         TooFewTrials: hardly anything was explored.
     """
-    weights = ORDERING * posterior.mean
+    weights = ordering(posterior.mean)
     rows: list[tuple[int, float, float, float, Array, Array]] = []
     passed_over = 0
     for number, followed in enumerate(answers):

@@ -24,7 +24,7 @@ from recall.index.protocol import NO_FILTER
 from recall.merge import Merged
 from recall.policy import Ordered, Policy, reorder
 from recall.query import RecallQuery
-from recall.ranking_features import COLUMN, ORDERING, PRIOR, VERSION, Scene
+from recall.ranking_features import COLUMN, PRIOR, VERSION, Scene, ordering
 from streams.catalogue import sample_playlists, sample_tracks
 from streams.labelled import Catalogue, read_catalogue
 from streams.policy_value import draws, value_of
@@ -165,7 +165,7 @@ def expected_reward(world: World, situation: Situation, track_id: str, position:
 
 def truths(world: World, found: Sequence[Situation], posterior: Posterior, draws_each: int) -> dict[str, float]:
     """The mean reward of an explored position: as `logged`, and given to what the posterior expects most of."""
-    weights: Array = ORDERING * posterior.mean
+    weights: Array = ordering(posterior.mean)
     earned: list[tuple[float, float]] = []
     for number, situation in enumerate(found):
         for again in range(draws_each):

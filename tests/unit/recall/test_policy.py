@@ -12,6 +12,7 @@ from recall.merge import Merged
 from recall.policy import LEARNED, UNLEARNED, Policy, reorder
 from recall.query import RecallQuery
 from recall.ranking_features import COLUMN, PRIOR, SIZE, Scene
+from recall.session import SKIPPED
 from tests.unit.recall.tracks import track
 
 SCENE = Scene(RecallQuery((), (), (), 0.5, NO_FILTER, False, 0), {}, {}, frozenset(), None)
@@ -56,6 +57,20 @@ def test_the_sum_of_all_terms_is_what_the_model_expects_but_for_what_all_share()
     scores = np.array([one.score for one in ordered.ranked])
     # Of the scores the mean, 1.15 / 3, is not the model's to know.
     assert expected - scores == pytest.approx(np.full(3, policy.posterior.mean[0] - 1.15 / 3))
+
+
+@pytest.mark.parametrize("earned", [-1.5, 0.0, 1.5])
+def test_what_was_skipped_sinks_whatever_is_learnt(earned: float) -> None:
+    """A push of -0.3 counts at least as it is: by what was learnt of skipped tracks it would be taken back."""
+    given = [
+        Merged(track("liked"), {}, {"x": 0.3}, {}),
+        Merged(track("skipped"), {}, {"x": 0.5, SKIPPED: -0.3}, {}),
+    ]
+    ranked = reorder(given, SCENE, taught(SKIPPED, earned)).ranked
+    assert ranked[0].track.track_id == "liked"
+    # By hand: prior precision 1/0.5^2, fifty rewards with precision 1/0.7^2 each, of a feature that is 1.
+    weight = max(0.0, (50 * earned / 0.49) / (50 / 0.49 + 1 / 0.25))
+    assert ranked[1].score == pytest.approx(0.2 - 0.3 * weight)
 
 
 def test_a_score_that_is_no_number_stays_last() -> None:
