@@ -82,7 +82,7 @@ async def test_the_wider_the_breadth_the_wider_the_list(music: BruteIndex, made:
 async def test_the_more_exploration_the_more_is_explored_and_the_further_away_the_list_is(
     music: BruteIndex, made: Recommender, seeded: bool
 ) -> None:
-    """Of 30 positions the rules leave room for seven (from the fourth on, four apart): from a rate of 7/30 on as many."""
+    """Of 30 positions the rules leave room for seven (from the fourth on, four apart), from a rate of 7/30 on."""
     shares, distances, starts = [], [], drawn_starts(music, EXPLORED_CASES)
     for rate in RATES:
         lists = [
