@@ -19,7 +19,8 @@ from streams.state.popularity import Trend
 
 log = logging.getLogger(__name__)
 
-REFRESH_S = 2.0
+# Rests between two readings, and in terms of the time that one takes: what answers wait for meanwhile.
+REFRESH_S, REST, LONGEST_S = 2.0, 50, 20.0
 COUNTED_MAX = 5_000
 # Of these the genres are known, so that a genre's most played are found whatever the catalogue says of popularity.
 PLACED_MAX = 500
@@ -38,7 +39,7 @@ class Popularity(Protocol):
 
 
 class PlayBoard:
-    """Decayed plays of the tracks played most, and what rises, by genre through the catalogue; `REFRESH_S` old at most.
+    """Decayed plays of the tracks played most, and what rises, by genre through the catalogue; some seconds old.
 
     Genres are the catalogue's at the time of reading: a track that arrives after its plays, or changes its genres,
     counts where it now belongs.
@@ -83,11 +84,12 @@ class PlayBoard:
     async def keep_fresh(self) -> None:
         """Refresh for ever; while a store is away the last counts serve."""
         while True:
+            began_s = time.monotonic()
             try:
                 await self.refresh()
             except (StoreUnavailable, IndexUnavailable) as error:
                 log.warning("plays are not refreshed: %s", error)
-            await asyncio.sleep(REFRESH_S)
+            await asyncio.sleep(min(LONGEST_S, max(REFRESH_S, REST * (time.monotonic() - began_s))))
 
 
 def rises(trends: Sequence[Trend]) -> list[tuple[str, float]]:

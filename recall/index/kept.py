@@ -16,8 +16,8 @@ ORDERS_MAX = 5_000
 # Some 0.9 kB each.
 ENCODED_MAX = 300_000
 
-# A field, how many, and which.
-Order = tuple[str, int, TrackFilter]
+# A field, and of which tracks.
+Order = tuple[str, TrackFilter]
 # What orders without an artist or a genre are found by.
 ANY = ""
 
@@ -54,22 +54,23 @@ class KeptOrders:
     """
 
     def __init__(self) -> None:
-        self._orders: dict[Order, Sequence[CataloguedTrack]] = {}
+        self._orders: dict[Order, tuple[Sequence[CataloguedTrack], int]] = {}
         self._by_word: dict[str, set[Order]] = {}
 
     def __len__(self) -> int:
         """How many are kept."""
         return len(self._orders)
 
-    def get(self, asked: Order) -> Sequence[CataloguedTrack] | None:
-        """What was found when it was asked before."""
-        return self._orders.get(asked)
+    def get(self, asked: Order, limit: int) -> Sequence[CataloguedTrack] | None:
+        """What was found when it was asked before, unless more are wanted now and there may be more."""
+        found, wanted = self._orders.get(asked, ((), 0))
+        return found if limit <= wanted or len(found) < wanted else None
 
-    def keep(self, asked: Order, found: Sequence[CataloguedTrack]) -> None:
-        """Keep what was found."""
+    def keep(self, asked: Order, found: Sequence[CataloguedTrack], wanted: int) -> None:
+        """Keep what was found when `wanted` tracks were asked for."""
         if len(self._orders) >= ORDERS_MAX:
             self.forget_all()
-        self._orders[asked] = found
+        self._orders[asked] = found, wanted
         for word in _words_asked(asked):
             self._by_word.setdefault(word, set()).add(asked)
 
@@ -90,7 +91,7 @@ class KeptOrders:
 
 
 def _words_asked(asked: Order) -> set[str]:
-    where = asked[2]
+    _, where = asked
     return {*where.artists_any, *where.genres_any} or {ANY}
 
 

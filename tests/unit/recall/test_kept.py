@@ -32,9 +32,20 @@ def test_write_takes_out_its_tracks() -> None:
 def test_number_of_orders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ORDERS_MAX", 3)
     orders = KeptOrders()
-    for limit in range(10):
-        orders.keep(("popularity", limit, NO_FILTER), ())
-    assert sum(orders.get(("popularity", limit, NO_FILTER)) is not None for limit in range(10)) <= 3
+    fields = [f"field {number}" for number in range(10)]
+    for field in fields:
+        orders.keep((field, NO_FILTER), (), 5)
+    assert sum(orders.get((field, NO_FILTER), 5) is not None for field in fields) <= 3
+
+
+def test_order_answers_who_asks_for_no_more_than_it_was_made_for_or_than_there_is() -> None:
+    orders, tracks = KeptOrders(), [one.track for one in TRACKS.values()]
+    orders.keep(("popularity", ROCK), tracks, 6)
+    orders.keep(("popularity", JAZZ), tracks, 12)
+    assert orders.get(("popularity", ROCK), 3) == orders.get(("popularity", ROCK), 6) == tracks
+    assert orders.get(("popularity", ROCK), 7) is None
+    assert orders.get(("popularity", JAZZ), 100) == tracks
+    assert orders.get(("added_at", ROCK), 3) is None
 
 
 @pytest.mark.parametrize(
@@ -50,9 +61,9 @@ def test_number_of_orders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_write_takes_out_the_orders_that_its_tracks_may_stand_in(words: set[str], gone: set[str]) -> None:
     orders, asked = KeptOrders(), {"rock": ROCK, "jazz": JAZZ, "all": NO_FILTER}
     for where in asked.values():
-        orders.keep(("popularity", 5, where), ())
+        orders.keep(("popularity", where), (), 5)
     orders.forget(words)
-    assert {name for name, where in asked.items() if orders.get(("popularity", 5, where)) is None} == gone
+    assert {name for name, where in asked.items() if orders.get(("popularity", where), 5) is None} == gone
 
 
 def test_a_track_stands_in_orders_of_its_genres_its_artists_and_everything() -> None:
