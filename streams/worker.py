@@ -7,7 +7,6 @@ starts it anew, and it resumes at the first record that was not acknowledged.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +17,7 @@ from typing import Any, Literal
 
 from streams.connections import connection_of
 from streams.errors import SettingInvalid, StreamError
+from streams.garbage import keep_collected, settle
 from streams.observing.endpoint import serving
 from streams.observing.health import Health, Probe, has_share
 from streams.observing.metrics import WORKER, name_models
@@ -159,7 +159,7 @@ def _guards(
     health.probes = parts.probes
     parts.shares |= {app.conf.id: has_share(app, event) for app, event in zip(parts.apps, assigned, strict=True)}
     health.shares = parts.shares
-    return [health.heart.run, health.watchdog.run]
+    return [health.heart.run, health.watchdog.run, keep_collected]
 
 
 def assigned_event(app: Any) -> asyncio.Event:
@@ -176,9 +176,7 @@ def assigned_event(app: Any) -> asyncio.Event:
 async def _announce(assigned: Sequence[asyncio.Event], on_ready: Callable[[], None]) -> None:
     for event in assigned:
         await event.wait()
-    # What has been loaded stays: looking through it for garbage would hold up an answer for a tenth of a second.
-    gc.collect()
-    gc.freeze()
+    settle()
     on_ready()
     await asyncio.Event().wait()
 

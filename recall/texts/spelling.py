@@ -30,7 +30,10 @@ class Spelling:
         number = len(self._words)
         self._words.append(word)
         for piece in pieces(word):
-            self._by_piece.setdefault(piece, array("I")).append(number)
+            if (members := self._by_piece.get(piece)) is None:
+                self._by_piece[piece] = array("I", (number,))
+            else:
+                members.append(number)
 
     def near(self, word: str, most: int) -> list[str]:
         """Other words that a slip of the finger may have made this one of, the nearest and then the commonest first."""

@@ -1,0 +1,34 @@
+"""When the interpreter looks for garbage: by the clock, and not in the middle of an answer.
+
+Left to itself it looks through all objects each time that there are a quarter more of them, which after a start is
+every hundred answers, and such an answer waits for 60 ms. Almost nothing here is garbage that only a search finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+EVERY_S = 60.0
+# Rounds after which what was taken to stay is looked through as well: once in an hour.
+ALL_EVERY = 60
+# Young objects are looked through after so many; old ones never, but by `keep_collected`.
+THRESHOLDS = 5_000, 20, 1_000_000
+
+
+def settle() -> None:
+    """What is there now stays, and is not looked through again for an hour."""
+    gc.set_threshold(*THRESHOLDS)
+    gc.collect()
+    gc.freeze()
+
+
+async def keep_collected(every_s: float = EVERY_S) -> None:
+    """Look for garbage among what came lately, again and again, and now and then among everything."""
+    rounds = 0
+    while True:
+        await asyncio.sleep(every_s)
+        rounds += 1
+        if rounds % ALL_EVERY == 0:
+            gc.unfreeze()
+        settle()
