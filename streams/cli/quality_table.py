@@ -73,9 +73,7 @@ def print_ways(found: Mapping[str, Any], title: str) -> None:
 
 def _tell_of_embeddings(found: Mapping[str, Any]) -> None:
     if versions := ", ".join(found["learned_playlists"]):
-        typer.echo(
-            f"{versions}: learned from playlists, perhaps these; our other ways hear by raw features"
-        )
+        typer.echo(f"{versions}: learned from playlists, perhaps these; our other ways hear by raw features")
 
 
 def _between(figure: Mapping[str, Any], form: str) -> str:
