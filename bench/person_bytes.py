@@ -15,11 +15,15 @@ from streams.embedded.redis import EmbeddedRedis, redis_child
 from streams.embedded.stack import RunningPart
 from streams.settings import Settings
 from streams.state.connection import RedisConnection, connect
-from streams.state.keys import key_prefix, person_keys
+from streams.state.given import GIVEN_MAX, Given, GivenList, GivenStore
+from streams.state.keys import given_key, key_prefix, person_keys
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore, Sent
+from streams.weeks import WEEKS_KEPT
 from topics.records import ARTIST_KINDS, Listen, ListenKind
 
 NOW_MS = 1_700_000_000_000
+# So many tracks in a sitting, and so long until the next one.
+SITTING, TRACK_MS, BREAK_MS = 20, 180_000, 3_600_000
 
 
 def spotify_id(number: int) -> str:
@@ -42,7 +46,7 @@ def event(user_id: str, kind: ListenKind, number: int) -> Listen:
         event_id=str(uuid.uuid4()),
         user_id=user_id,
         kind=kind,
-        occurred_at_ms=NOW_MS + number,
+        occurred_at_ms=NOW_MS + number * TRACK_MS + number // SITTING * BREAK_MS,
         track_id=None if about_artist else spotify_id(number),
         artist_id=spotify_id(number) if about_artist else None,
         played_ms=180_000,
@@ -53,14 +57,28 @@ def event(user_id: str, kind: ListenKind, number: int) -> Listen:
     )
 
 
-async def measure(redis: RedisConnection, settings: Settings, heard: int, rated: int) -> dict[str, Any]:
-    """Bytes of a person by key."""
+def lists(weeks: int, tracks: int) -> tuple[GivenList, ...]:
+    """So many lists of so many tracks each."""
+    return tuple(
+        GivenList(f"2026-W{week:02d}", tuple(spotify_id(1000 * week + at) for at in range(tracks)))
+        for week in range(weeks, 0, -1)
+    )
+
+
+async def measure(
+    redis: RedisConnection, settings: Settings, heard: int, rated: int, given: tuple[GivenList, ...]
+) -> dict[str, Any]:
+    """Bytes of a person by key; closed sessions are gone, as they are a second later, when Kafka has them."""
     user_id = str(uuid.uuid4())
     events = [Sent(0, offset, one) for offset, one in enumerate(life(user_id, heard, rated))]
     persons = PersonStore(redis, settings)
     for start in range(0, len(events), PERSON_EVENT_IDS):
         await persons.apply({user_id: events[start : start + PERSON_EVENT_IDS]})
-    keys = person_keys(key_prefix(settings.topic_prefix), user_id)
+    if given:
+        await GivenStore(redis, settings).put([Given(user_id, 0, 0, given)])
+    prefix = key_prefix(settings.topic_prefix)
+    keys = [*person_keys(prefix, user_id), given_key(prefix, user_id)]
+    await redis.run([(b"UNLINK", key) for key in keys if key.endswith(b":closed")])
     sizes = await redis.run([(b"MEMORY", b"USAGE", key, b"SAMPLES", 0) for key in keys])
     by_key = {key.rpartition(b":")[2].decode(): size or 0 for key, size in zip(keys, sizes, strict=True)}
     return {"heard": heard, "rated_each": rated, "bytes": sum(by_key.values()), "by_key": by_key}
@@ -72,9 +90,9 @@ async def measure_all(settings: Settings) -> dict[str, object]:
     heard, rated = settings.person_heard_max, settings.person_rated_max
     try:
         return {
-            "new": await measure(redis, settings, 1, 0),
-            "typical": await measure(redis, settings, 300, 10),
-            "full": await measure(redis, settings, heard + heard // 8, rated + rated // 8),
+            "new": await measure(redis, settings, 1, 0, ()),
+            "typical": await measure(redis, settings, 300, 10, lists(WEEKS_KEPT + 1, 30)),
+            "full": await measure(redis, settings, heard + heard // 8, rated + rated // 8, lists(1, GIVEN_MAX)),
         }
     finally:
         await redis.aclose()

@@ -22,7 +22,7 @@ REMEMBERED = 12
 LOAD = 0.6
 REDIS_GB = 64
 # Measured by bench.person_bytes and bench.events, docs/benchmarks.md.
-PERSON_BYTES = 29_200
+PERSON_BYTES = 38_592
 EVENTS_PER_S = 15_904
 EVENTS_A_DAY = 30
 # What `bench.weekly` tells the processor time of.

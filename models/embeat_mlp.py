@@ -159,6 +159,12 @@ class EmbeatMLP:
         self.manifest = manifest or {}
         self._folded = Folded(network)
 
+    @property
+    def learned_playlists(self) -> bool:
+        """Whether playlists were among what it learned from: asked to continue these, it would know the answer."""
+        training = self.manifest.get("training") or {}
+        return bool((training.get("shares") or {}).get("playlist"))
+
     def can_embed(self, track: Audible) -> bool:
         """Whether enough is known of a track."""
         return self.network.inputs.can_embed(track)

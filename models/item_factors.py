@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,17 @@ def train_factors(counts: csr_matrix, how: Weighting) -> NDArray[np.float32]:
     """
     from implicit.cpu.als import AlternatingLeastSquares
 
-    model = AlternatingLeastSquares(
-        factors=how.width,
-        regularization=how.ridge,
-        alpha=how.confidence,
-        iterations=how.iterations,
-        random_state=how.seed,
-        num_threads=1,  # it runs beside answers
-    )
-    model.fit(counts, show_progress=False)
+    # It runs beside answers, and its many small products are faster so.
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=how.width,
+            regularization=how.ridge,
+            alpha=how.confidence,
+            iterations=how.iterations,
+            random_state=how.seed,
+            num_threads=1,
+        )
+        model.fit(counts, show_progress=False)
     return np.where((np.bincount(counts.indices, minlength=counts.shape[1]) > 0)[:, None], model.item_factors, 0)
 
 

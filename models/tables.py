@@ -25,7 +25,7 @@ from models.bridge import Bridge
 from models.co_listening import CoListening
 from models.collaborative import Collaborative, Rows
 from models.ease import Weights
-from models.errors import CheckpointMismatch
+from models.errors import CheckpointMismatch, UnknownVersion
 from models.items import Items, keys_of
 from models.prior import Prior
 
@@ -49,7 +49,8 @@ class Tables:
         learned: of the same rows.
         prior: `None` when there were too few lists to learn it from.
         listeners: `None` when nobody's sessions were there to learn it from.
-        manifest: `offsets` (topic -> partition -> the next to read), and whatever else is to be known of them.
+        manifest: `offsets` (topic -> partition -> the next to read), config, metrics, data and parents as a version of
+            the registry tells them, and whatever else is to be known of them.
     """
 
     track_ids: Sequence[str]
@@ -87,10 +88,33 @@ def save(tables: Tables, directory: Path) -> str:
     save_file(arrays, part, {"manifest": json.dumps(manifest)})
     _settle(part, path)
     promote(directory, version)
-    others = sorted(directory.glob("*.safetensors"), key=lambda one: one.stat().st_mtime_ns, reverse=True)
-    for old in [one for one in others if one != path][KEPT - 1 :]:
-        old.unlink(missing_ok=True)
+    for old in [one for one in versions(directory) if one != version][KEPT - 1 :]:
+        remove(directory, old)
     return version
+
+
+def versions(directory: Path) -> list[str]:
+    """Names of the versions that are there, the newest first."""
+    found = sorted(directory.glob("*.safetensors"), key=lambda one: (-one.stat().st_mtime_ns, one.stem))
+    return [one.stem for one in found]
+
+
+def remove(directory: Path, version: str) -> None:
+    """Delete a version's file."""
+    (directory / f"{version}.safetensors").unlink(missing_ok=True)
+
+
+def version_before(directory: Path) -> str:
+    """The version that was made before the one that serves.
+
+    Raises:
+        UnknownVersion: there is none.
+    """
+    there, serving = versions(directory), current(directory)
+    earlier = there[there.index(serving) + 1 :] if serving in there else []
+    if not earlier:
+        raise UnknownVersion(f"expected a version of {MODEL} in {directory} from before {serving or 'any'}, got none")
+    return earlier[0]
 
 
 def promote(directory: Path, version: str) -> None:

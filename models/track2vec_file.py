@@ -26,6 +26,8 @@ from models.track2vec import Config, Track2Vec
 
 MODEL = "track2vec"
 Arrays = Mapping[str, NDArray[Any]]
+# The arrays that are what it has learned from.
+TAUGHT = ("track_ids", "list_keys", "list_rows", "list_ends")
 
 
 def save(model: Track2Vec, path: Path, manifest: Mapping[str, Any]) -> None:
@@ -37,6 +39,9 @@ def save(model: Track2Vec, path: Path, manifest: Mapping[str, Any]) -> None:
         "seed": model.seed,
         "offsets": [[topic, partition, offset] for (topic, partition), offset in sorted(model.offsets.items())],
         "sha256": digest_of(arrays),
+        "lists": len(model.lists),
+        "tracks": len(model.track_ids),
+        "fingerprint": digest_of({name: arrays[name] for name in TAUGHT}),
     }
     text = json.dumps({**manifest, **own}, sort_keys=True, allow_nan=False)
     draft = path.with_name(path.name + ".new")
@@ -63,6 +68,22 @@ def load(path: Path) -> tuple[Track2Vec, Mapping[str, Any]]:
         return _model(manifest, arrays), manifest
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, msgspec.DecodeError) as error:
         raise CheckpointMismatch(f"{path}: {error}") from error
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """What a file says of itself, without reading its arrays.
+
+    Raises:
+        CheckpointMismatch: there is no such file, it is damaged, or it holds another model.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            manifest = json.loads((file.metadata() or {}).get("manifest", "{}"))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise CheckpointMismatch(f"{path}: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("model") != MODEL:
+        raise CheckpointMismatch(f"{path}: expected a file of {MODEL}")
+    return manifest
 
 
 def arrays_of(model: Track2Vec) -> Arrays:

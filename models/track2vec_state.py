@@ -121,7 +121,12 @@ class LearnedState:
         """Write the whole state, unless it is as it was; from here on a new journal continues it."""
         if not self._changed and (self._root / FILE).exists():
             return
-        manifest = {"identity": self.identity, "version": self.version, "journal": self._number + 1}
+        manifest = {
+            "identity": self.identity,
+            "version": self.version,
+            "journal": self._number + 1,
+            "drift": self.model.drift(),
+        }
         save(self.model, self._root / FILE, manifest)
         self._number += 1
         former, self._journal = self._journal, Journal(self._root / f"journal-{self._number}")

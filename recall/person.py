@@ -23,7 +23,7 @@ class Person(Struct, frozen=True, gc=False, kw_only=True):
         anchors: what they like, the latest last.
         session: their last events, the latest last.
         explored: explored tracks that they reacted to, decayed; `explored_gladly` those that they heard or kept.
-        earlier_lists: tracks of the weekly lists that they were given in the last weeks.
+        earlier_lists: tracks of the weekly lists that they were given in this week and the last ones.
     """
 
     user_id: str | None = None

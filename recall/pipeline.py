@@ -53,8 +53,8 @@ from topics.records import Listen, ListeningContext, RecommendationRequest, Unde
 # because most were heard or filtered.
 SHALLOW, DEEP = 1.5, 20
 LEAST = 45
-# With a prior to choose among them, more candidates are worth looking at.
-JUDGED = 2
+# With a prior to choose among them, and to explore, more candidates are worth looking at.
+FURTHER = 2
 
 
 @dataclass(frozen=True)
@@ -161,27 +161,30 @@ class Recommender:
         balance = balance_of(
             limit, surface, starts if begun.query.seeded else (), request.max_per_artist, begun.query.breadth
         )
+        rate = request.exploration
+        if rate is None:
+            rate = policy.explores * rate_of(name, person, begun.query.starts, now_ms=now_ms)
         for depth in (SHALLOW, DEEP):
             asked = max(surface.candidates, round(depth * limit))
             found, late = await self._gather(begun.query, surface, asked, deadline_s)
             with self.timed("rank"):
-                most = max(asked, JUDGED * round(SHALLOW * limit)) if self.shelf.judges(begun.query) else asked
+                judges = self.shelf.judges(begun.query)
+                most = max(asked, FURTHER * round(SHALLOW * limit)) if judges or rate > 0 else asked
                 sifted = Sifted(fuse(found, weights), rules)
                 distinct = await self._judged(begun.query, one_release_each(sifted, most))
                 vectors = await self._vectors(distinct)
                 scene = self._scene(begun.query, vectors, person, request.context)
                 ordered = reorder(rank(distinct, vectors, begun.felt), scene, policy)
                 wanted = with_news(balance, releases_in(distinct)) if starts else balance
-                chosen = choose(ordered.ranked, vectors, wanted)
+                # What is there only to be explored is in no other place of the list.
+                offered = ordered.ranked if judges else among(ordered.ranked, distinct[:asked])
+                chosen = choose(offered, vectors, wanted)
                 items = arranged(chosen, vectors, surface)
             if len(items) == limit or not self._more_to_find(found, asked):
                 break
         short = len(items) < limit
         notes = (why_short(len(items), limit, sifted.removed, begun.request.filters),) if short else ()
         with self.timed("explore"):
-            rate = request.exploration
-            if rate is None:
-                rate = policy.explores * rate_of(name, person, begun.query.starts, now_ms=now_ms)
             shown = explore(items, ordered, policy, begun.query, rate, rng_of(request.request_id))
         missing = begun.missing + late
         return Answer(shown.items, missing, begun.understood, notes, shown.pool, policy.version, listener, blend)
@@ -296,6 +299,12 @@ def releases_in(candidates: Sequence[Merged]) -> list[str]:
     """Ids of the new releases among them, the latest first."""
     fresh = [(one.ranks["fresh"], one.track.track_id) for one in candidates if "fresh" in one.ranks]
     return [track_id for _, track_id in sorted(fresh)]
+
+
+def among(ranked: Sequence[Merged], some: Sequence[Merged]) -> list[Merged]:
+    """Those of the ranked that are some of these, in their order."""
+    wanted = {one.track.track_id for one in some}
+    return [one for one in ranked if one.track.track_id in wanted]
 
 
 def arranged(chosen: Sequence[Merged], vectors: Mapping[str, Vector], surface: Surface) -> list[Merged]:

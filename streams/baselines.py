@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from models.collaborative import counts_of
 from models.embeat_mlp import EmbeatMLP
@@ -43,7 +44,9 @@ def als(seed: int) -> Way:
     def learn(known: Known) -> Ranker:
         from implicit.cpu.als import AlternatingLeastSquares
 
-        return _of_library(AlternatingLeastSquares(**ALS, random_state=seed, num_threads=0), known)
+        # Its own threads are enough.
+        with threadpool_limits(1, "blas"):
+            return _of_library(AlternatingLeastSquares(**ALS, random_state=seed, num_threads=0), known)
 
     return learn
 

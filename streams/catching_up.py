@@ -59,7 +59,7 @@ def catch_up(
     version = str(refresh(settings, SEED, on_step)["version"])
     if wait:
         on_step("waiting for answers that use it", 0, 1)
-        _until_served(settings, version, time.monotonic() + within_s)
+        until_served(settings, version, time.monotonic() + within_s)
     return version
 
 
@@ -78,7 +78,13 @@ def _until_read(settings: Settings, deadline_s: float, on_step: OnStep) -> None:
         admin.close()
 
 
-def _until_served(settings: Settings, version: str, deadline_s: float) -> None:
+def until_served(settings: Settings, version: str, deadline_s: float) -> None:
+    """Wait until answers name a version of the collaborative tables.
+
+    Raises:
+        NotCaughtUp: they do not in time.
+        BrokerUnavailable: Kafka does not answer.
+    """
     named = None
     with Client(connection_of(settings), settings.topic_prefix) as client:
         while named != version:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from models.embeat_mlp import EmbeatMLP
+from models.features import table
 from models.items import Items
+from models.quality import standardised
 from recall.columns import columns_of
 from recall.tracks import CataloguedTrack
 from streams.embedding_quality import vectors_of
@@ -20,9 +22,17 @@ class Columns:
 
     @classmethod
     def of_catalogue(cls, catalogue: Catalogue, model: EmbeatMLP) -> Columns:
-        """Those of its tracks, with the model's vectors of how they sound."""
-        able = np.array([model.can_embed(track) for track in catalogue.tracks], dtype=bool)
-        return cls(columns_of(catalogue.tracks, vectors_of(model, catalogue, able)))
+        """Those of its tracks, with the model's vectors of how they sound.
+
+        A model that learned from playlists may have met those that are asked about: the raw features take its place.
+        """
+        if model.learned_playlists:
+            raw = standardised(table(catalogue.tracks))
+            sounds = np.pad(raw, ((0, 0), (0, model.network.config.output_width - raw.shape[1])))
+        else:
+            able = np.array([model.can_embed(track) for track in catalogue.tracks], dtype=bool)
+            sounds = vectors_of(model, catalogue, able)
+        return cls(columns_of(catalogue.tracks, sounds))
 
     def of(self, rows: int) -> Items:
         """Those of the first `rows` rows."""

@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 NICENESS = 10
 SEED = 7
+# What a model began from that was never trained on files.
+NOTHING = "grown"
 # A vector is written when 1 less its cosine to the one in the index is more.
 WORTH_A_WRITE = 0.01
 # Tracks gone over in one step: some ten milliseconds; then at least as long a rest.
@@ -187,6 +189,23 @@ class Learner:
         return await asyncio.get_running_loop().run_in_executor(self._thread, step)
 
 
+def learned_in(settings: Settings) -> Path:
+    """Where an installation keeps what was learned, in a directory for each model that it began from."""
+    return settings.data_dir / "cooccurrence"
+
+
+def base_of(settings: Settings) -> str:
+    """Version of the trained model that the settings name, or what is said where there is none.
+
+    Raises:
+        CheckpointMismatch: there is no such file.
+    """
+    if not settings.track2vec_checkpoint:
+        return NOTHING
+    base = Path(settings.track2vec_checkpoint)
+    return version_of(base, read_weights(base))
+
+
 async def open_learner(settings: Settings, index: TrackIndex) -> Learner:
     """What was learned in the data directory, from the trained model that the settings name or from nothing.
 
@@ -195,8 +214,8 @@ async def open_learner(settings: Settings, index: TrackIndex) -> Learner:
         CheckpointMismatch: what was learned, or the trained model, cannot be read.
     """
     base = Path(settings.track2vec_checkpoint) if settings.track2vec_checkpoint else None
-    name = version_of(base, read_weights(base)) if base else "grown"
-    root = settings.data_dir / "cooccurrence" / name
+    name = base_of(settings)
+    root = learned_in(settings) / name
     # What came since the last snapshot is learned from once more: not while others wait.
     return Learner(await asyncio.to_thread(LearnedState.open, root, base, name, SEED), index)
 

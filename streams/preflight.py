@@ -23,6 +23,7 @@ from topics.specs import (
     LISTENING_EVENTS,
     LISTENING_SESSIONS,
     MODELS_UPDATES,
+    PLAYLISTS_WEEKLY,
     REPLIES,
     REQUESTS,
     SERVED,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 # What each role reads; what it cannot apply goes to the dead letters of the same topic.
 READ: Mapping[Role, Sequence[TopicSpec]] = {
     "catalogue": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS),
-    "listening": (LISTENING_EVENTS,),
+    "listening": (LISTENING_EVENTS, PLAYLISTS_WEEKLY),
     "learning": (),
     "cooccurrence": (CATALOG_PLAYLISTS, LISTENING_SESSIONS),
     "collaborative": (),

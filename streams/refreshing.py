@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import CheckpointMismatch
-from models.tables import MODEL, current, load, read_manifest, save
+from models.tables import MODEL, current, load, read_manifest, save, versions
 from recall.shelf import Shelf
 from streams.connections import connection_of
 from streams.logged import Ends, ends_of, read_log
@@ -102,7 +102,7 @@ class Refresher:
         self._before = ends
         if now_s < self._not_before_s or not (rests or now_s - self._unrest_since_s > UNREST_S):
             return False
-        if not _lists(ends) or ends == learned_from(settings):
+        if not _lists(ends) or ends == learned_from(settings) or rolled_back(settings):
             return False
         self._unrest_since_s = now_s
         await learn_in_child(settings)
@@ -142,6 +142,12 @@ def let_others_first(pid: int) -> None:
         os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
     else:
         os.setpriority(os.PRIO_PROCESS, pid, YIELDING)
+
+
+def rolled_back(settings: Settings) -> bool:
+    """Whether somebody has gone back to an older version: then that stays until they want another."""
+    there, serving = versions(directory_of(settings)), current(directory_of(settings))
+    return serving in there[1:]
 
 
 def learned_from(settings: Settings) -> Ends | None:

@@ -27,6 +27,7 @@ from streams.agents.learning import LearningEffects, keep_versions
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
 from streams.agents.texts import TextEffects
+from streams.agents.weekly_lists import WeeklyListEffects
 from streams.app import add_agent, create_app
 from streams.channels import open_channels
 from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge, SetAsideElsewhere
@@ -49,22 +50,25 @@ from streams.state.connection import connect
 from streams.state.discoveries import DiscoveryStore
 from streams.state.evidence import EvidenceReader, EvidenceWriter
 from streams.state.feedback import FeedbackStore
+from streams.state.given import GivenStore
 from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
 from streams.state.rankings import RankingStore
 from streams.state.sessions import SessionStore
 from streams.turns import Turns
 from streams.worker import Parts, Role
-from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Served, Track
+from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Served, Track, WeeklyPlaylist
 from topics.specs import (
     CATALOG_ARTISTS,
     CATALOG_PLAYLISTS,
     CATALOG_TRACKS,
     LISTENING_EVENTS,
     LISTENING_SESSIONS,
+    PLAYLISTS_WEEKLY,
     REQUESTS,
     SERVED,
     TopicSpec,
+    full_name,
 )
 
 log = logging.getLogger(__name__)
@@ -84,6 +88,7 @@ CATALOGUE_PACE = Pace(512, 0.03)
 FILLING_PACE = Pace(128, 0.03)
 COOCCURRENCE_PACE = Pace(64, 0.03)
 LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
+LISTS_PACE = Pace(64, 0.03)
 LEARNING_PACE = Pace(512, 0.01)
 
 
@@ -227,7 +232,7 @@ def attach_catalogue(
 
 
 def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
-    """The agent that counts what people do."""
+    """Agents that count what people do, and know the lists that they were given."""
     app = create_app(settings, "listening")
     popularity = PopularityStore(redis, settings)
     sessions = SessionStore(redis, settings)
@@ -235,8 +240,12 @@ def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
     delivery = batch_delivery(app, settings, LISTENING_EVENTS, Listen, effects.apply, LISTENING_PACE)
     delivery = dataclasses.replace(delivery, passed_over=popularity.applied_through)
     add_agent(app, LISTENING_EVENTS, settings.topic_prefix, delivery.run)
+    given = WeeklyListEffects(GivenStore(redis, settings))
+    lists = batch_delivery(app, settings, PLAYLISTS_WEEKLY, WeeklyPlaylist, given.apply, LISTS_PACE)
+    add_agent(app, PLAYLISTS_WEEKLY, settings.topic_prefix, lists.run)
     parts.apps.append(app)
-    parts.background.append(SessionCloser(sessions, CaughtUp(app), FaustProducer(app), settings).run)
+    caught_up = CaughtUp(app, full_name(LISTENING_EVENTS, settings.topic_prefix))
+    parts.background.append(SessionCloser(sessions, caught_up, FaustProducer(app), settings).run)
 
 
 def add_learning(settings: Settings, parts: Parts, redis: Any) -> None:

@@ -39,20 +39,21 @@ class Reading(Protocol):
 
 
 class CaughtUp:
-    """The share that an app with one topic has of it.
+    """The share that an app has of one of its topics.
 
     Only where the backlog is read does silence mean that nobody listened.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, topic: str) -> None:
         self._app = app
+        self._topic = topic
         # What was there when the partition came; 0 once it is read.
         self._backlog: dict[Any, int] = {}
 
     async def partitions(self) -> Mapping[int, bool]:
         """This worker's partitions, and whether what was there when they came has been read."""
         consumer = self._app.consumer
-        assigned = consumer.assignment()
+        assigned = {place for place in consumer.assignment() if place.topic == self._topic}
         if new := assigned - self._backlog.keys():
             self._backlog |= await consumer.highwaters(*new)
         self._backlog = {place: end for place, end in self._backlog.items() if place in assigned}

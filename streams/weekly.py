@@ -13,13 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from aiokafka.partitioner import murmur2
 
 from streams.logged import read_records
 from streams.pace import Pace
+from streams.weeks import WEEKS_KEPT, lists_in
 from topics.codec import decode
 from topics.connection import Connection
 from topics.errors import RecordRefused, RequestTimedOut
@@ -27,8 +27,6 @@ from topics.records import EarlierWeek, Filters, RecommendationReply, Recommenda
 from topics.specs import PLAYLISTS_WEEKLY, TopicSpec
 
 TRACKS = 30
-# What a list of these many weeks before held is in none of this week's.
-WEEKS_KEPT = 12
 DEADLINE_MS = 10_000
 ON_THE_WAY_S = 5.0
 # An answer that could not be given is asked for again, after a pause that doubles up to a bound.
@@ -71,16 +69,6 @@ class Outcome:
     def seen(self) -> int:
         """Persons so far."""
         return self.made + self.kept + self.empty + self.failed.total()
-
-
-def week_of(at_ms: int) -> str:
-    """The ISO week of a time in UTC.
-
-    >>> week_of(1_767_225_600_000)  # 1 January 2026
-    '2026-W01'
-    """
-    year, week, _ = datetime.fromtimestamp(at_ms / 1000, UTC).isocalendar()
-    return f"{year}-W{week:02d}"
 
 
 @dataclass(frozen=True)
@@ -254,8 +242,7 @@ def earlier_of(last: WeeklyPlaylist | None, week: str) -> tuple[EarlierWeek, ...
     """What the lists of the weeks before `week` held, the latest first; of the last `WEEKS_KEPT` lists."""
     if last is None:
         return ()
-    newest = EarlierWeek(week=last.week, track_ids=tuple(item.track_id for item in last.items))
-    return tuple(one for one in (newest, *last.earlier) if one.week < week)[:WEEKS_KEPT]
+    return tuple(one for one in lists_in(last) if one.week < week)[:WEEKS_KEPT]
 
 
 def request_for(user_id: str, week: str, earlier: Sequence[EarlierWeek]) -> RecommendationRequest:

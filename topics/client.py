@@ -21,6 +21,7 @@ from topics.specs import (
     CATALOG_ARTISTS,
     CATALOG_PLAYLISTS,
     CATALOG_TRACKS,
+    PLAYLISTS_WEEKLY,
     REPLIES,
     REQUESTS,
     TopicSpec,
@@ -31,7 +32,7 @@ from topics.specs import (
 ACKNOWLEDGED_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 5.0
 WAITING_MAX = 5_000
-WITHDRAWABLE = (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS)
+WITHDRAWABLE = (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS, PLAYLISTS_WEEKLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Client:
     def withdraw(
         self, topic: TopicSpec | str, record_id: str, *, timeout_s: float = ACKNOWLEDGED_WITHIN_S
     ) -> Published:
-        """Take a track, an artist or a playlist out of the catalogue.
+        """Take a track, an artist or a playlist out of the catalogue, or let a person's weekly lists be forgotten.
 
         Raises:
             RecordRefused: nothing can be withdrawn from that topic.
@@ -145,7 +146,9 @@ class Client:
         """
         spec = spec_named(topic) if isinstance(topic, str) else topic
         if spec not in WITHDRAWABLE:
-            raise RecordRefused("null_value", f"expected a catalogue topic to withdraw from, got {spec.name}")
+            raise RecordRefused(
+                "null_value", f"expected a catalogue topic or {PLAYLISTS_WEEKLY.name} to withdraw from, got {spec.name}"
+            )
         if not record_id:
             raise RecordRefused("wrong_key", f"expected a {spec.key} to withdraw, got none")
         return _within(self.post_bytes(spec, record_id.encode(), None), timeout_s)

@@ -56,7 +56,7 @@ LISTENING_EVENTS = TopicSpec("listening.events", "user_id", 4, "delete", 30 * DA
 REQUESTS = TopicSpec("recommendation.requests", "user_id", 4, "delete", HOUR_MS, RecommendationRequest, True)
 REPLIES = TopicSpec("recommendation.replies", "request_id", 4, "delete", HOUR_MS, RecommendationReply)
 SERVED = TopicSpec("recommendation.served", "user_id", 4, "delete", 90 * DAY_MS, Served)
-PLAYLISTS_WEEKLY = TopicSpec("playlists.weekly", "user_id", 4, "compact", None, WeeklyPlaylist)
+PLAYLISTS_WEEKLY = TopicSpec("playlists.weekly", "user_id", 4, "compact", None, WeeklyPlaylist, True)
 # Declared with the others so that an installation's topics do not change when their writers arrive.
 MODELS_UPDATES = TopicSpec("models.updates", "model", 1, "compact", None, ModelUpdate)
 LISTENING_SESSIONS = TopicSpec("listening.sessions", "user_id", 4, "delete", 30 * DAY_MS, ListeningSession, True)

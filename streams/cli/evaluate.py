@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -157,6 +157,7 @@ def continuation(
             seed,
             as_json,
             print_continuation,
+            given.models,
         )
 
 
@@ -191,7 +192,8 @@ def cold_start(
         **{model.version: embedding(model, given.catalogue) for model in given.models},
         "raw features": raw_features(given.catalogue),
     }
-    _tell(given.files, partial(compare, given.catalogue, ways, seed=seed), seed, as_json, print_cold_start)
+    measure = partial(compare, given.catalogue, ways, seed=seed)
+    _tell(given.files, measure, seed, as_json, print_cold_start, given.models)
 
 
 @evaluate_app.command()
@@ -388,8 +390,9 @@ def _tell(
     seed: int,
     as_json: bool,
     table: Callable[[Mapping[str, Any]], None],
+    models: Sequence[EmbeatMLP] = (),
 ) -> None:
-    """Measure while progress is shown, then print."""
+    """Measure while progress is shown, then print; with which of the embeddings may know the playlists asked about."""
     import msgspec
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -403,7 +406,8 @@ def _tell(
         def on_step(done: int, total: int, doing: str) -> None:
             bar.update(task, completed=done, total=total, description=doing)
 
-        found = {"data": fingerprint(*files), "seed": seed, **compare(on_step=on_step)}
+        met = [model.version for model in models if model.learned_playlists]
+        found = {"data": fingerprint(*files), "seed": seed, "learned_playlists": met, **compare(on_step=on_step)}
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
     else:

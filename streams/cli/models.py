@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from streams.serving.commands import Versions
     from topics.records import ModelUpdate
 
+TABLES = "collaborative"
+
 models_app = typer.Typer(no_args_is_help=True, help="List, promote and roll back versions of models.")
 
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="Such as embeat_mlp, or embeat-mlp.")]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="embeat-mlp, collaborative, track2vec or bandit; bridge is collaborative."),
+]
 WithinOption = Annotated[float, typer.Option("--within", metavar="SECONDS", min=1, help="How long to wait for it.")]
 
 
@@ -38,11 +43,16 @@ def list_(
 
     Example: throughbeat models list
     """
-    rows = [] if model and _is_ranking(model) else _stored(kafka, prefix, data_dir, model)
     if model and _is_ranking(model):
         from streams.cli import ranking
 
         rows = ranking.rows(kafka, prefix, data_dir)
+    else:
+        rows = [] if model and _is_learned(model) else _stored(kafka, prefix, data_dir, model)
+        if not model or _is_learned(model):
+            from streams.cli import learned
+
+            rows += learned.rows(settings_from(kafka, prefix, data_dir), _name(model) if model else None)
     if as_json:
         _print_json(rows)
         return
@@ -70,6 +80,11 @@ def show(
 
     Example: throughbeat models show embeat-mlp
     """
+    if _is_learned(model):
+        from streams.cli import learned
+
+        _print_json(learned.show(settings_from(kafka, prefix, data_dir), _name(model), version))
+        return
     versions = _versions(kafka, prefix, data_dir)
     state = versions.states().get(_name(model))
     found = versions.find(_name(model), version or versions.serving(_name(model)))
@@ -101,6 +116,12 @@ def promote(
 
         typer.echo(f"{_name(model)} {ranking.promote(version, kafka, prefix, data_dir)} serves")
         return
+    if _is_learned(model):
+        from streams.cli import learned
+
+        settings = settings_from(kafka, prefix, data_dir)
+        _tell_learned(learned.promote(settings, _name(model), version, within_s if wait else 0.0), wait)
+        return
     versions = _versions(kafka, prefix, data_dir)
     name = _name(model)
     chosen = versions.add(name, Path(version)) if Path(version).is_file() else versions.find(name, version).version
@@ -116,7 +137,7 @@ def rollback(
     prefix: PrefixOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Let the version before serve again, at once.
+    """Let the version before serve again, at once; it stays until another is promoted, or made by `models refresh`.
 
     Example: throughbeat models rollback embeat-mlp
     """
@@ -124,6 +145,12 @@ def rollback(
         from streams.cli import ranking
 
         typer.echo(f"{_name(model)} {ranking.roll_back(kafka, prefix, data_dir)} serves")
+        return
+    if _is_learned(model):
+        from streams.cli import learned
+
+        settings = settings_from(kafka, prefix, data_dir)
+        _tell_learned(learned.roll_back(settings, _name(model), within_s if wait else 0.0), wait)
         return
     versions = _versions(kafka, prefix, data_dir)
     state = versions.roll_back(_name(model))
@@ -147,7 +174,6 @@ def refresh(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from models.tables import MODEL
     from streams.catching_up import catch_up
 
     settings = settings_from(kafka, prefix, data_dir)
@@ -160,7 +186,7 @@ def refresh(
             wait=wait,
             on_step=lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total),
         )
-    typer.echo(f"{MODEL} {version} {'serves' if wait else 'is being taken up'}")
+    _tell_learned(version, wait)
 
 
 @models_app.command()
@@ -177,9 +203,24 @@ def prune(
 
     Example: throughbeat models prune --keep 0
     """
+    if not model or _is_learned(model):
+        from streams.cli import learned
+
+        for name in learned.prune(settings_from(kafka, prefix, data_dir), keep):
+            typer.echo(f"deleted {TABLES} {name}")
+    if model and _is_learned(model):
+        return
     versions = _versions(kafka, prefix, data_dir)
     for one in versions.prune(_name(model) if model else None, keep):
         typer.echo(f"deleted {one.model} {one.version}")
+
+
+def _is_learned(model: str) -> bool:
+    return _name(model) in (TABLES, "bridge", "prior", "track2vec")
+
+
+def _tell_learned(version: str, wait: bool) -> None:
+    typer.echo(f"{TABLES} {version} {'serves' if wait else 'is being taken up'}")
 
 
 def _is_ranking(model: str) -> bool:

@@ -58,6 +58,9 @@ def _show(found: dict[str, Any]) -> None:
     for name in ("likes", "dislikes", "saves", "blocked_artists", "followed_artists"):
         if found[name]:
             console.print(f"[bold]{name.replace('_', ' ')}[/] ({len(found[name])}): {', '.join(found[name][-10:])}")
+    if "weekly_lists" in found:
+        told = (f"{one['week']} ({len(one['track_ids'])} tracks)" for one in found["weekly_lists"])
+        console.print(f"[bold]weekly lists[/]: {', '.join(told)}")
     heard = Table("track", title=f"heard ({len(found['heard'])}, the last 15)", title_justify="left", box=None)
     for name in ("plays", "skips", "last"):
         heard.add_column(name, justify="right")

@@ -17,6 +17,7 @@ def print_continuation(found: Mapping[str, Any]) -> None:
     typer.echo(
         f"{found['cases']:,} playlists in {found['folds']} folds, {found['candidates']:,} tracks to choose among"
     )
+    _tell_of_embeddings(found)
     _explain()
 
 
@@ -24,6 +25,7 @@ def print_cold_start(found: Mapping[str, Any]) -> None:
     """One table."""
     print_ways(found, "new releases")
     typer.echo(f"{found['cases']:,} playlists, {found['candidates']:,} new tracks to choose among")
+    _tell_of_embeddings(found)
     _explain()
 
 
@@ -67,6 +69,11 @@ def print_ways(found: Mapping[str, Any], title: str) -> None:
             f"{first} less {name}", *(f"{one['value']:+.3f} {_between(one, '+.3f')}" for one in figures.values())
         )
     console().print(table)
+
+
+def _tell_of_embeddings(found: Mapping[str, Any]) -> None:
+    if versions := ", ".join(found["learned_playlists"]):
+        typer.echo(f"{versions}: learned from playlists, perhaps these; our other ways hear by raw features")
 
 
 def _between(figure: Mapping[str, Any], form: str) -> str:

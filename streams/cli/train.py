@@ -156,7 +156,7 @@ def track2vec(
     model = beginning(changes, config, seed)
     with bar_of("training") as on_step:
         train(model, lambda done: on_step("training", done, config.passes), out.with_suffix(".progress"))
-    save(model, out, {"data": fingerprint(path), "lists": len(model.lists), "tracks": len(model.track_ids)})
+    save(model, out, {"data": fingerprint(path)})
     typer.echo(f"{out}: {len(model.track_ids):,} tracks of {len(model.lists):,} playlists")
 
 

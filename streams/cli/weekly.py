@@ -56,7 +56,7 @@ def weekly(
         ),
     ] = "1/1",
     at_once: Annotated[int, typer.Option(min=1, max=500, help="Requests under way, at most.")] = 16,
-    again: Annotated[bool, typer.Option("--again", help="Make this week's lists anew.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Make this week's lists anew, of other tracks.")] = False,
     kafka: KafkaOption = None,
     prefix: PrefixOption = None,
     data_dir: DataDirOption = None,
@@ -70,7 +70,8 @@ def weekly(
     Example: throughbeat weekly --active-days 90
     """
     from streams.logged import partitions_of
-    from streams.weekly import Share, lists_so_far, make_lists, week_of
+    from streams.weekly import Share, lists_so_far, make_lists
+    from streams.weeks import week_of
     from topics.client import Client
     from topics.specs import PLAYLISTS_WEEKLY
 

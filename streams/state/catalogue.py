@@ -12,12 +12,15 @@ from streams.state.keys import artists_key, key_prefix, playlists_key
 from streams.state.scripts import script
 from topics.records import Artist, Playlist
 
-# Before the record in a stored value: the newest stamp that was seen of it.
+# Before the record in a stored value: its stamp, 0 for none.
 STAMP_BYTES = 8
 
 
 class CatalogueStore:
-    """Artists and playlists. A record with an older `updated_at_ms` never replaces a newer one; one without does."""
+    """Artists and playlists. A record with an older `updated_at_ms` never replaces a newer one.
+
+    One without replaces whatever is there, and is itself replaced by whatever comes next.
+    """
 
     def __init__(self, redis: RedisConnection, settings: Settings) -> None:
         self._redis = redis

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from recall.person import Anchor, Person
+from streams.state.given import GivenList
 from topics.records import Listen, ListeningContext, ListenKind
 
 Context = tuple[str | None, str | None, int | None]
@@ -45,6 +46,7 @@ class Held(Struct, frozen=True, kw_only=True):
     Attributes:
         heard: by when last heard; the other collections by when their event arrived.
         likes: id -> when; so are `dislikes`, `saves`, `blocked_artists` and `followed_artists`.
+        weekly_lists: that they were given, the latest first.
     """
 
     events_counted: int
@@ -56,6 +58,7 @@ class Held(Struct, frozen=True, kw_only=True):
     followed_artists: dict[str, int]
     anchors: tuple[Anchor, ...]
     session: tuple[SessionEvent, ...]
+    weekly_lists: tuple[GivenList, ...] = ()
 
 
 _HEARD, _RATED, _ANCHOR = struct.Struct("<IHII"), struct.Struct("<IHIH"), struct.Struct("<IHIHd")
@@ -128,7 +131,15 @@ def decode_anchors(flat: Sequence[bytes], newest: int) -> tuple[Anchor, ...]:
     return tuple(anchor for _, anchor in anchors[-newest:])
 
 
-def person(user_id: str, replies: Sequence[Any], *, heard_max: int, rated_max: int, anchors_max: int) -> Person:
+def person(
+    user_id: str,
+    replies: Sequence[Any],
+    *,
+    heard_max: int,
+    rated_max: int,
+    anchors_max: int,
+    earlier_lists: frozenset[str] = frozenset(),
+) -> Person:
     """What recall wants to know, of the replies for all of a person's keys after the first two."""
     heard, likes, dislikes, _, blocked, followed, anchors, session = replies
     return Person(
@@ -140,6 +151,7 @@ def person(user_id: str, replies: Sequence[Any], *, heard_max: int, rated_max: i
         followed_artists=tuple(decode_rated(followed, rated_max)),
         anchors=decode_anchors(anchors, anchors_max),
         session=tuple(listen(user_id, event) for event in decode_session(session)),
+        earlier_lists=earlier_lists,
     )
 
 
@@ -170,8 +182,8 @@ def listening_context(event: SessionEvent) -> ListeningContext | None:
 
 
 def report(user_id: str, held: Held) -> dict[str, Any]:
-    """What `person show` says: the lists have the oldest first."""
-    return {
+    """What `person show` says: the lists have the oldest first; `weekly_lists` is there when there are some."""
+    found = {
         "user_id": user_id,
         "events_counted": held.events_counted,
         "heard": [
@@ -185,3 +197,5 @@ def report(user_id: str, held: Held) -> dict[str, Any]:
         "followed_artists": list(held.followed_artists),
         "session": [msgspec.structs.asdict(event) for event in held.session],
     }
+    given = [msgspec.structs.asdict(one) for one in held.weekly_lists]
+    return {**found, "weekly_lists": given} if given else found

@@ -57,6 +57,11 @@ def explored_key(prefix: str, user_id: str) -> bytes:
     return f"{prefix}person:{{{_without_braces(user_id)}}}:explored".encode()
 
 
+def given_key(prefix: str, user_id: str) -> bytes:
+    """What the weekly lists held that a person was given; beside the person's keys."""
+    return f"{prefix}person:{{{_without_braces(user_id)}}}:given".encode()
+
+
 def feedback_key(prefix: str, features: str, request_id: str) -> bytes:
     """What was shown for one request, and what followed."""
     return f"{prefix}feedback-{features}:{{{_without_braces(request_id)}}}".encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from msgspec import Struct
 from recall.person import NOBODY, Person
 from streams.settings import Settings
 from streams.state.connection import Command, RedisConnection
+from streams.state.given import decode_given, tracks_given
 from streams.state.held import (
     Held,
     decode_anchors,
@@ -24,9 +26,10 @@ from streams.state.held import (
     session_entry,
 )
 from streams.state.interactions import anchor_weight
-from streams.state.keys import explored_key, key_prefix, person_keys, person_of, sessions_pattern
+from streams.state.keys import explored_key, given_key, key_prefix, person_keys, person_of, sessions_pattern
 from streams.state.scripts import script
 from streams.state.watermark import decode_watermark, watermark_commands
+from streams.weeks import oldest_kept
 from topics.records import ARTIST_KINDS, Listen
 
 # A person's last counted event ids, with where they were counted. No more events may be applied to persons before the
@@ -120,13 +123,16 @@ class PersonStore:
         if user_id is None:
             return NOBODY, decode_watermark(await self._redis.run(asked) if asked else ())
         discoveries = (b"HMGET", explored_key(self._prefix, user_id), b"tried", b"glad")
-        *replies, explored = await self._redis.run([*asked, *self._read(user_id, SESSION_MAX), discoveries])
+        lists = (b"GET", given_key(self._prefix, user_id))
+        commands = [*asked, *self._read(user_id, SESSION_MAX), discoveries, lists]
+        *replies, explored, given = await self._redis.run(commands)
         found = person(
             user_id,
             replies[partitions + 1 :],
             heard_max=self._heard_max,
             rated_max=self._rated_max,
             anchors_max=ANCHORS_MAX,
+            earlier_lists=tracks_given(given, oldest_kept(int(time.time() * 1000))) if given else frozenset(),
         )
         if explored[0] is not None:
             tried, glad = map(float, explored)
@@ -148,7 +154,8 @@ class PersonStore:
         Raises:
             StoreUnavailable: Redis did not answer.
         """
-        counted, heard, *rated, anchors, session = await self._redis.run(self._read(user_id, 0))
+        lists = (b"GET", given_key(self._prefix, user_id))
+        counted, heard, *rated, anchors, session, given = await self._redis.run([*self._read(user_id, 0), lists])
         likes, dislikes, saves, blocked, followed = (decode_rated(flat, self._rated_max) for flat in rated)
         return Held(
             events_counted=int(counted or 0),
@@ -160,6 +167,7 @@ class PersonStore:
             followed_artists=followed,
             anchors=decode_anchors(anchors, ANCHORS_MAX),
             session=decode_session(session),
+            weekly_lists=decode_given(given),
         )
 
     async def person_report(self, user_id: str) -> dict[str, Any]:
@@ -193,7 +201,8 @@ class PersonStore:
         Raises:
             StoreUnavailable: it is not known whether it was deleted; forget again.
         """
-        await self._redis.run([(b"UNLINK", *person_keys(self._prefix, user_id), explored_key(self._prefix, user_id))])
+        beside = (explored_key(self._prefix, user_id), given_key(self._prefix, user_id))
+        await self._redis.run([(b"UNLINK", *person_keys(self._prefix, user_id), *beside)])
 
 
 def limits(settings: Settings) -> bytes:

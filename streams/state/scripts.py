@@ -15,6 +15,7 @@ NAMES = (
     "feedback",
     "evidence",
     "explored",
+    "given",
     "due",
     "claim",
     "sent",

@@ -91,7 +91,7 @@ def _listen(oracle: Oracle, record: Any) -> None:
 
 
 def _newest(records: Iterable[Any], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Records by key: one with an older stamp than was ever seen is nothing, one without a stamp always stands."""
+    """Records by key: an older stamp than that of the one that stands is nothing, one without a stamp always stands."""
     stamps: dict[str, int] = {}
     standing: dict[str, dict[str, Any]] = {}
     for one in records:
@@ -103,7 +103,7 @@ def _newest(records: Iterable[Any], fields: Sequence[str]) -> dict[str, dict[str
         record = json.loads(one.value)
         stamp = record.get("updated_at_ms") or 0
         if stamp == 0 or stamp >= stamps.get(key, 0):
-            stamps[key] = max(stamp, stamps.get(key, 0))
+            stamps[key] = stamp
             standing[key] = {**dict.fromkeys(fields), **record}
     return standing
 

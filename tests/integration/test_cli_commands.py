@@ -195,7 +195,7 @@ def test_error_reply_is_one_line_with_its_code(here: Here) -> None:
 
 
 def test_topics_are_created_told_and_listed(here: Here) -> None:
-    assert here.run("topics", "create").stdout == "created 0, already there 18\n"
+    assert here.run("topics", "create").stdout == "created 0, already there 19\n"
     here.run("publish", "--topic", "catalog.tracks", "--withdraw", "t1")
     rows = {row["name"]: row for row in json.loads(here.run("topics", "list", "--json").stdout)}
     tracks = rows[f"{here.prefix}.catalog.tracks"]
@@ -205,4 +205,4 @@ def test_topics_are_created_told_and_listed(here: Here) -> None:
     here.prefix = f"{here.prefix}x"
     assert "throughbeat topics create" in here.run("topics", "list").stdout
     done = json.loads(here.run("topics", "create", "--partitions", "2", "--json").stdout)
-    assert len(done["created"]) == 18
+    assert len(done["created"]) == 19

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from streams.cli import app
 from streams.connections import connection_of
 from streams.embedded.stack import RunningStack
 from streams.logged import read_log
-from streams.refreshing import directory_of, learned_from, refresh
+from streams.refreshing import Refresher, directory_of, learned_from, refresh
 from streams.up import environment_of
 from tests.integration.installation import Installation, eventually, track
 from topics.records import ListeningSession, Playlist, Seed, SessionTrack
@@ -134,6 +136,34 @@ def test_one_command_brings_all_models_up_to_date_and_returns_when_answers_use_t
         ends = learned_from(made.settings)
         assert ends is not None
         assert sum(ends["catalog.playlists"].values()) == 60
+
+
+def test_a_rollback_is_in_answers_when_the_command_returns_and_is_not_undone_by_itself(made: Installation) -> None:
+    def run(*command: str) -> str:
+        result = CliRunner().invoke(app, ["models", *command], env=environment_of(made.settings))
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def answering() -> str:
+        return made.ask(seeds=(Seed(track_id="t0"),)).models[MODEL]
+
+    with made.worker("catalogue,recommendations"):
+        made.settled(CATALOG_TRACKS, CATALOG_PLAYLISTS)
+        first = refresh(made.settings, seed=1)["version"]
+        made.client.withdraw(CATALOG_PLAYLISTS, "p0")
+        second = refresh(made.settings, seed=1)["version"]
+        eventually(lambda: answering() == second)
+        assert run("rollback", "collaborative") == f"{MODEL} {first} serves\n"
+        assert answering() == first
+        listed = {row["version"]: row["state"] for row in json.loads(run("list", "bridge", "--json"))}
+        assert listed == {first: "serves", second: "here"}
+        told = json.loads(run("show", "collaborative"))
+        assert (told["version"], sum(told["offsets"]["catalog.playlists"].values())) == (first, 60)
+        # The log has come to rest and holds more than what serves was learned from; it was gone back to all the same.
+        refresher = Refresher(made.settings)
+        assert [asyncio.run(refresher.look()) for _ in range(2)] == [False, False]
+        assert run("promote", "collaborative", second) == f"{MODEL} {second} serves\n"
+        assert answering() == second
 
 
 def test_models_cannot_catch_up_without_workers_and_the_command_says_which(made: Installation) -> None:

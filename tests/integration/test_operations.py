@@ -145,6 +145,7 @@ MAY_READ = {
     ("operator", CATALOG_TRACKS),
     ("operator", dead_letters_of(LISTENING_EVENTS)),
     ("weekly", PLAYLISTS_WEEKLY),
+    ("listening", PLAYLISTS_WEEKLY),
     ("operator", PLAYLISTS_WEEKLY),
 }
 
@@ -300,5 +301,5 @@ def redis_backup(commands: Path, stack: RunningStack, redis_dir: str, where: Pat
 
 def test_every_setting_that_the_page_names_exists() -> None:
     known = {f"THROUGHBEAT_{name.upper()}" for name in Settings.__struct_fields__}
-    named = set(re.findall(r"THROUGHBEAT_[A-Z_]+[A-Z]", PAGE))
+    named = set(re.findall(r"THROUGHBEAT_[A-Z0-9_]+[A-Z]", PAGE))
     assert {name.removesuffix("_FILE") if name not in known else name for name in named} <= known

@@ -1,4 +1,4 @@
-"""Artists and playlists: the newest stamp stands."""
+"""Artists and playlists: the newest stamp stands, and after a record without one whatever comes next."""
 
 from __future__ import annotations
 
@@ -64,8 +64,20 @@ async def test_an_older_record_never_replaces_a_newer_one(server: Server, stamps
         for number, stamp in enumerate(stamps):
             await store.put_artists([artist(stamp, f"genre {number}")])
             if stamp is None or stamp >= newest:
-                newest, expected = max(newest, stamp or 0), number
+                # Nothing is older than a record without a stamp.
+                newest, expected = stamp or 0, number
         assert (await store.artists(["a"]))["a"].genres == (f"genre {expected}",)
+
+
+async def test_what_follows_a_record_without_a_stamp_is_judged_by_that_alone(store: CatalogueStore) -> None:
+    await store.put_playlists([Playlist(playlist_id="p", track_ids=("t9",), updated_at_ms=9)])
+    await store.put_playlists([Playlist(playlist_id="p", track_ids=("t0",))])
+    await store.put_playlists([Playlist(playlist_id="p", track_ids=("t5",), updated_at_ms=5)])
+    assert await store.track_ids("p") == ("t5",)
+    await store.put_playlists([Playlist(playlist_id="p", track_ids=("t4",), updated_at_ms=4)])
+    assert await store.track_ids("p") == ("t5",)
+    await store.put_artists([artist(9), artist(None), artist(5, "blues"), artist(4, "folk")])
+    assert (await store.artists(["a"]))["a"].genres == ("blues",)
 
 
 async def test_a_withdrawn_record_is_gone_and_may_come_again_with_any_stamp(store: CatalogueStore) -> None:

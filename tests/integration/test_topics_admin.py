@@ -34,6 +34,7 @@ NAMES = {
     "catalog.playlists.dead",
     "listening.events.dead",
     "listening.sessions.dead",
+    "playlists.weekly.dead",
     "recommendation.requests.dead",
     "privacy.requests.dead",
 }

@@ -15,9 +15,10 @@ from streams.connections import connection_of
 from streams.embedded.stack import RunningStack
 from streams.up import environment_of
 from streams.weekly import Share, lists_so_far
+from streams.weeks import WEEK_MS, week_of
 from tests.integration.installation import Installation, features, track
-from topics.records import Listen, WeeklyPlaylist
-from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS
+from topics.records import EarlierWeek, Item, Listen, WeeklyPlaylist
+from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, PLAYLISTS_WEEKLY
 
 DAY_MS = 86_400_000
 PERSONS = ("ada", "bo {%7B}", "晴天")
@@ -73,6 +74,49 @@ def test_everybody_active_has_a_list_once_a_week_and_no_track_of_it_comes_again(
         assert len(held(one)) == 30
         assert not held(one) & held(first[user_id])
         assert [(week.week, set(week.track_ids)) for week in one.earlier] == [("2026-W10", held(first[user_id]))]
+
+
+def test_a_plain_request_gets_nothing_that_the_lists_of_the_last_weeks_held(here: Installation) -> None:
+    now_ms = int(time.time() * 1000)
+    weeks = [week_of(now_ms - number * WEEK_MS) for number in (0, 11, 14)]
+    this, lately, long_ago = ([f"t{n}" for n in range(10 * part, 10 * part + 10)] for part in (2, 3, 4))
+
+    def shown(surface: str = "discover_weekly") -> tuple[set[str], str]:
+        reply = here.ask("plain", surface=surface, limit=150, max_per_artist=1, exploration=0.0)
+        return {item.track_id for item in reply.items}, " ".join(reply.notes)
+
+    before, _ = shown()
+    assert {*this, *lately, *long_ago} <= before
+    record = WeeklyPlaylist(
+        user_id="plain",
+        week=weeks[0],
+        made_at_ms=now_ms,
+        request_id="r",
+        items=tuple(
+            Item(position=at, track_id=one, title=one, artists=(), score=0.0, channels={})
+            for at, one in enumerate(this)
+        ),
+        earlier=tuple(
+            EarlierWeek(week=week, track_ids=tuple(ids))
+            for week, ids in zip(weeks[1:], (lately, long_ago), strict=True)
+        ),
+    )
+    here.client.publish(PLAYLISTS_WEEKLY, record)
+    here.settled(PLAYLISTS_WEEKLY)
+    found, notes = shown()
+    assert found == before - {*this, *lately}
+    assert "20 earlier_list" in notes
+    assert {*this, *lately} <= shown("made_for_you")[0]
+    here.client.withdraw(PLAYLISTS_WEEKLY, "plain")
+    here.settled(PLAYLISTS_WEEKLY)
+    assert shown()[0] == before
+
+
+def test_a_record_that_is_no_list_is_set_aside(here: Installation) -> None:
+    here.client.post_bytes(PLAYLISTS_WEEKLY, b"plain", b'{"user_id": "plain", "week": "soon"}').result(20)
+    here.settled(PLAYLISTS_WEEKLY)
+    (letter,) = here.dead(PLAYLISTS_WEEKLY)
+    assert (letter.key, letter.value) == (b"plain", b'{"user_id": "plain", "week": "soon"}')
 
 
 def test_shares_of_several_runs_are_everybody_once(here: Installation) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from models.collaborative import Collaborative, counts_of, learn
 from models.evidence import evidence
@@ -82,6 +84,14 @@ def test_folding_in_a_list_that_was_learned_gives_the_least_squares_vector() -> 
     wanted = np.isin(np.arange(len(factors)), held) * how.confidence
     expected = np.linalg.solve(factors.T @ sure @ factors + how.ridge * np.eye(4), factors.T @ wanted)
     assert FoldIn(factors, how).vector(held, np.ones(len(held), np.float32)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_library_behind_factors_has_nothing_to_warn_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("implicit.utils._checked_blas_config", False)  # it warns once a process
+    with threadpool_limits(2, "blas"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train_factors(counts_of(lists_of(), 8 * EACH), Weighting(width=4, iterations=1))
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {2}
 
 
 def test_what_lists_say_takes_over_from_the_bridge_with_evidence(tables: Collaborative) -> None:

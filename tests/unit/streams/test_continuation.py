@@ -10,14 +10,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from models.embeat_mlp import EmbeatMLP, load_checkpoint
 from models.errors import TooFewTracks
+from models.features import table
+from models.quality import standardised
 from recall.tracks import CataloguedTrack
 from streams import cold_start, continuation
 from streams.baselines import als, item_knn, popularity
 from streams.cli.evaluate import evaluate_app
+from streams.columns import Columns
 from streams.continuation import Known, Ranker, Way
 from streams.labelled import Catalogue, labelled
-from topics.records import ArtistRef
+from topics.records import ArtistRef, Features
+
+LOUD = ("danceability", "energy", "valence", "acousticness", "instrumentalness", "liveness", "speechiness")
 
 
 def track(track_id: str, **fields: object) -> CataloguedTrack:
@@ -197,3 +203,18 @@ def test_commands_tell_the_same_twice_with_baselines_and_intervals(tmp_path: Pat
     assert set(figures["differences"]) == set(figures["ways"]) - {"ranked"}
     table = CliRunner().invoke(evaluate_app, arguments[:-1])
     assert "ranked less fusion" in table.output
+    assert "learned from playlists, perhaps these" in table.output
+    assert found["learned_playlists"] == [load_checkpoint().version]
+
+
+def test_an_embedding_that_learned_from_playlists_does_not_tell_our_ways_how_tracks_sound() -> None:
+    rng = np.random.default_rng(3)
+    heard = [Features(**dict(zip(LOUD, rng.random(len(LOUD)).tolist(), strict=True))) for _ in range(40)]
+    found = labelled([track(f"t{at}", features=one) for at, one in enumerate(heard)], halves())
+    model = load_checkpoint()
+    untaught = EmbeatMLP(model.network, "untaught", {"training": {"shares": {"album": 1.0}}})
+    taught, other = (Columns.of_catalogue(found, one).of(len(found.tracks)).sounds for one in (model, untaught))
+    raw = standardised(table(found.tracks))
+    assert np.allclose(taught[:, : raw.shape[1]], raw, atol=1e-3)
+    assert not taught[:, raw.shape[1] :].any()
+    assert not np.allclose(other, taught, atol=1e-2)

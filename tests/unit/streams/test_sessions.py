@@ -8,12 +8,12 @@ from faust.types import TP
 
 from streams.sessions import CaughtUp
 
-ONE, OTHER = TP("t", 0), TP("t", 1)
+ONE, OTHER, ELSEWHERE = TP("t", 0), TP("t", 1), TP("u", 1)
 
 
 class Consumer:
     def __init__(self) -> None:
-        self.assigned = {ONE, OTHER}
+        self.assigned = {ONE, OTHER, ELSEWHERE}
         self.ends = {ONE: 10, OTHER: 0}
         self.at = {ONE: 4, OTHER: 0}
 
@@ -29,7 +29,7 @@ class Consumer:
 
 async def test_a_partition_is_caught_up_one_look_after_what_was_there_has_been_fetched() -> None:
     consumer = Consumer()
-    reading = CaughtUp(SimpleNamespace(consumer=consumer))
+    reading = CaughtUp(SimpleNamespace(consumer=consumer), "t")
     assert await reading.partitions() == {0: False, 1: True}
     consumer.ends[ONE] = consumer.at[ONE] = 10
     assert await reading.partitions() == {0: False, 1: True}
@@ -41,9 +41,9 @@ async def test_a_partition_is_caught_up_one_look_after_what_was_there_has_been_f
 async def test_a_partition_that_comes_back_is_looked_at_anew() -> None:
     consumer = Consumer()
     consumer.at[ONE] = 10
-    reading = CaughtUp(SimpleNamespace(consumer=consumer))
+    reading = CaughtUp(SimpleNamespace(consumer=consumer), "t")
     await reading.partitions()
-    consumer.assigned = {OTHER}
+    consumer.assigned = {OTHER, ELSEWHERE}
     assert await reading.partitions() == {1: True}
     consumer.assigned, consumer.ends[ONE] = {ONE, OTHER}, 20
     assert await reading.partitions() == {0: False, 1: True}

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from streams.pace import Pace
-from streams.weekly import TRIES, WEEKS_KEPT, Share, earlier_of, make_lists, request_for, week_of
+from streams.weekly import TRIES, Share, earlier_of, make_lists, request_for
+from streams.weeks import WEEKS_KEPT, week_of
 from topics.errors import PublishFailed
 from topics.records import EarlierWeek, Item, RecommendationReply, RecommendationRequest, ReplyError, WeeklyPlaylist
 

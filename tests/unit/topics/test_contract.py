@@ -141,7 +141,7 @@ def test_specs_are_the_contract_s_table() -> None:
 def test_what_is_applied_has_dead_letters_for_thirty_days_in_one_partition() -> None:
     applied = {
         *("catalog.tracks", "catalog.artists", "catalog.playlists"),
-        *("listening.events", "listening.sessions", "recommendation.requests", "privacy.requests"),
+        *("listening.events", "listening.sessions", "playlists.weekly", "recommendation.requests", "privacy.requests"),
     }
     dead = {spec.name: spec for spec in ALL if spec.name.endswith(".dead")}
     assert set(dead) == {f"{name}.dead" for name in applied}
