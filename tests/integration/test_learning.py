@@ -13,6 +13,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 
 from models.bandit import Evidence
+from recall.blends import BALANCED, NAMES
 from recall.ranking_features import SIZE
 from streams.connections import connection_of
 from streams.embedded.stack import RunningStack
@@ -142,6 +143,14 @@ def test_explored_tracks_are_told_with_their_probabilities(here: Installation) -
     assert all(item.position >= 3 and 0 < (item.propensity or 0) <= 1 for item in explored)
     assert not any(item.propensity for item in reply.items if not item.explored)
     assert not any(item.explored for item in ask(here, "settled", exploration=0.0).items)
+
+
+def test_the_log_says_which_blend_of_channels_served_whom(here: Installation) -> None:
+    answers = join(from_kafka(connection_of(here.settings), here.settings.topic_prefix), 24 * 3_600_000)
+    live = [one.served for one in answers if one.served.policy_version == LIVE_POLICY]
+    assert {one.listener for one in live} == {"new"}
+    # By then some hundred tracks of the balanced blend were heard, and others have begun to be tried.
+    assert BALANCED in {one.blend for one in live} <= set(NAMES)
 
 
 def test_the_log_is_evaluated_and_versions_are_rolled_back_by_one_command(here: Installation) -> None:
