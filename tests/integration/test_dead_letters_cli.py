@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from typer.testing import CliRunner
 
 from streams.cli import app
@@ -207,20 +208,24 @@ def test_letter_as_large_as_its_topic_takes_is_sent_and_a_larger_or_cut_one_is_t
 
 
 def test_replay_that_is_told_to_stop_goes_on_where_it_was(box: Box) -> None:
-    box.set_aside("invalid", count=3_000)
+    # So many that it is still under way when what it has sent is seen.
+    count = 20_000
+    box.set_aside("invalid", count=count)
     command = [sys.executable, "-m", "streams.cli", "dead-letters", "replay", "--yes", *box.options()]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     deadline = time.monotonic() + 60
-    while not box.arrived():
-        assert time.monotonic() < deadline, "nothing was sent"
+    with closing(box.connection.open(KafkaConsumer)) as consumer:
+        places = [TopicPartition(full_name(LISTENING_EVENTS, box.prefix), one) for one in range(4)]
+        while not any(consumer.end_offsets(places).values()):
+            assert time.monotonic() < deadline, "nothing was sent"
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 130
     sent = len(box.arrived())
-    assert 0 < sent < 3_000
-    assert box.counts()["listening.events", "invalid"] == (3_000, sent)
+    assert 0 < sent < count
+    assert box.counts()["listening.events", "invalid"] == (count, sent)
     box.run("replay", "--yes")
-    assert len(box.arrived()) == 3_000
+    assert len(box.arrived()) == count
 
 
 def test_topic_without_dead_letters_is_a_wrong_command_line(box: Box) -> None:
