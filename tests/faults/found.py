@@ -18,7 +18,7 @@ from topics.records import Artist, Playlist
 
 PARTITIONS = 4
 SESSION = ("event_id", "kind", "track_id", "artist_id", "occurred_at_ms", "played_ms", "duration_ms", "session_id")
-SESSION += ("request_id", "surface")
+SESSION += ("request_id", "surface", "context")
 RATED = {"likes": "likes", "dislikes": "dislikes", "saves": "saves", "blocked_artists": "blocked"}
 RATED |= {"followed_artists": "followed"}
 

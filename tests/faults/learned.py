@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from models.track2vec import PLAYLIST
 from models.track2vec_state import LearnedState
 from tests.faults.account import Difference
@@ -21,7 +23,7 @@ class Learned:
 
     Attributes:
         playlists: tracks by playlist.
-        counts: track -> how many lists hold it.
+        counts: track -> how many lists it was counted in, less the sessions: these are not the driver's doing.
         through: (topic, partition) -> the last offset that counted.
     """
 
@@ -36,7 +38,11 @@ def read_learned(directory: Path) -> Learned:
     state = LearnedState.open(root, None, root.name, 0)
     model = state.model
     named = {one.key: frozenset(model.track_ids[row] for row in one.rows) for one in model.lists}
-    counts = {track: int(count) for track, count in zip(model.track_ids, model.skipgram.counts, strict=True) if count}
+    counted = np.array(model.skipgram.counts[: len(model.track_ids)], np.int64)
+    for one in model.lists:
+        if not one.key.startswith(PLAYLIST):
+            counted[list(one.rows)] -= 1
+    counts = {track: count for track, count in zip(model.track_ids, counted.tolist(), strict=True) if count}
     state.close()
     playlists = {key.removeprefix(PLAYLIST): tracks for key, tracks in named.items() if key.startswith(PLAYLIST)}
     return Learned(playlists, counts, dict(model.offsets))

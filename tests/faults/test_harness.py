@@ -16,12 +16,13 @@ import pytest
 from models.embeat_mlp import load_checkpoint
 from models.track2vec import PLAYLIST, Change
 from models.track2vec_state import LearnedState
+from streams.state.held import SessionEvent
 from tests.faults import account, answers, learned
 from tests.faults.account import Difference, lost_and_twice
 from tests.faults.broken import DEFECTS, broken_copy
 from tests.faults.content import Content, Mix
 from tests.faults.expected import Expected, document, genres_of, payload, replay
-from tests.faults.found import IndexedPoint, State
+from tests.faults.found import SESSION, IndexedPoint, State
 from tests.faults.sounds import vectors
 from tests.faults.watch import Sample
 from topics.codec import decode
@@ -290,9 +291,14 @@ def test_learner_that_counts_each_playlist_once_has_no_differences(tmp_path: Pat
             told = {"track_ids": None, "updated_at_ms": None} if one.value is None else json.loads(one.value)
             key, stamp = PLAYLIST + one.key.decode(), told["updated_at_ms"] or 0
             state.absorb([Change(one.topic, 0, one.offset, key, told["track_ids"], stamp)])
+        state.absorb([Change("listening.sessions", 0, 0, "a session", ["a", "c"], 0)])
         state.close()
         return learned.read_learned(tmp_path / name)
 
     assert list(learned.differences(must, learn("all", [*topic, topic[1]]))) == []
     found = list(learned.differences(must, learn("less", [topic[0], *topic[2:]])))
     assert lost_and_twice(found) == (3, 0)
+
+
+def test_what_is_read_of_sessions_has_the_fields_that_are_written() -> None:
+    assert SessionEvent.__struct_fields__ == SESSION
