@@ -39,11 +39,15 @@ class DiscoveryStore:
 
     def _count(self, user_id: str, source: str, offset: int, lessons: Sequence[Lesson]) -> Command:
         tried = sum(one.is_new for one in lessons)
-        glad = sum(is_glad(one.before + one.change) - (not one.is_new and is_glad(one.before)) for one in lessons)
+        glad = sum(map(more_glad, lessons))
         key = explored_key(self._prefix, user_id)
         return (b"EVALSHA", script("explored").sha, 1, key, KEPT_MS, repr(FADE), source, offset, tried, glad)
 
 
-def is_glad(reward: float) -> bool:
-    """Whether a track was welcome."""
+def more_glad(lesson: Lesson) -> int:
+    """What a lesson changes in how many tracks were welcome: 1, 0 or -1."""
+    return _is_glad(lesson.before + lesson.change) - (not lesson.is_new and _is_glad(lesson.before))
+
+
+def _is_glad(reward: float) -> bool:
     return reward >= GLAD_FROM

@@ -22,7 +22,7 @@ from streams.errors import StoreUnavailable
 from streams.observing.metrics import EVIDENCE_REFUSED
 from streams.settings import Settings
 from streams.state.connection import RedisConnection
-from streams.state.discoveries import is_glad
+from streams.state.discoveries import more_glad
 from streams.state.feedback import Lesson
 from streams.state.keys import evidence_keys, key_prefix
 from streams.state.scripts import script
@@ -129,9 +129,8 @@ def teach(learnt: Learnt, lessons: Sequence[Lesson]) -> None:
             skips.learn(skip_rows(lesson.features[None, :])[0], lesson.skipped)
         # What was explored is shown whatever the blend.
         if lesson.blend is not None and not lesson.explored:
-            glad = is_glad(lesson.before + lesson.change) - (not lesson.is_new and is_glad(lesson.before))
             tries = learnt.tries.setdefault(lesson.blend, Tries())
-            tries.count(float(lesson.is_new), float(glad), lesson.at_ms, learnt.evidence.half_life_ms)
+            tries.count(float(lesson.is_new), float(more_glad(lesson)), lesson.at_ms, learnt.evidence.half_life_ms)
     learnt.skips = skips.weights(SKIP_SIZE)
 
 
