@@ -19,17 +19,18 @@ from bench.simulator.listener import LIKES, State, Taste, affinities, begin_sess
 from bench.simulator.world import World, world_of
 from models.bandit import Array, Posterior
 from models.rewards import EARLY_SKIP, EARLY_SKIP_MS, SAVED
-from recall.exploration import Shown, explore, rng_of
+from recall.exploration import explore, rng_of
 from recall.index.protocol import NO_FILTER
 from recall.merge import Merged
 from recall.policy import Ordered, Policy, reorder
 from recall.query import RecallQuery
-from recall.ranking_features import COLUMN, PRIOR, VERSION, Scene, ordering
+from recall.ranking_features import COLUMN, PRIOR, Scene, ordering
+from streams.agents.recommendations import impression
 from streams.catalogue import sample_playlists, sample_tracks
 from streams.labelled import Catalogue, read_catalogue
 from streams.policy_value import draws, value_of
 from streams.served_log import Followed, join
-from topics.records import Listen, PooledItem, Served, ServedItem
+from topics.records import Listen, PooledItem, Served
 
 SEED, LEVEL = 7, 0.95
 # Candidates of an answer: so many near the listener's taste, and so many from anywhere.
@@ -101,25 +102,11 @@ def answer(situation: Situation, request_id: str) -> Served:
         surface="radio",
         served_at_ms=0,
         policy_version=policy.version,
-        items=_items(shown),
+        items=tuple(impression(position, one) for position, one in enumerate(shown.items)),
         pool=tuple(
             PooledItem(track_id=one.track_id, source=one.source, probability=one.probability, features=one.features)
             for one in shown.pool
         ),
-    )
-
-
-def _items(shown: Shown) -> tuple[ServedItem, ...]:
-    return tuple(
-        ServedItem(
-            track_id=one.track.track_id,
-            position=position,
-            explored=one.explored,
-            propensity=one.propensity,
-            features=one.features,
-            feature_names_version=VERSION,
-        )
-        for position, one in enumerate(shown.items)
     )
 
 
