@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check fix bench faults lock clean
+.PHONY: help setup demo up test lint check fix bench faults lock clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +27,13 @@ up: $(DONE) ## the whole embedded stack with the sample catalogue, until Ctrl-C
 test: $(DONE) ## every test, on a real Kafka, Redis and Qdrant that the suite starts itself
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: $(DONE) ## what must be green before a commit: style, types, layers, unit and contract tests
+lint: $(DONE) ## style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint ## what must be green before a commit: style, types, layers, unit and contract tests
 	$(BIN)/python -m pytest tests/unit tests/contract -q
 
 fix: $(DONE) ## mend what ruff can mend
