@@ -25,7 +25,7 @@ up: $(DONE) ## the whole embedded stack with the sample catalogue, until Ctrl-C
 	$(BIN)/throughbeat up --catalogue sample
 
 test: $(DONE) ## every test, on a real Kafka, Redis and Qdrant that the suite starts itself
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(DONE) ## style, types and layers
 	$(BIN)/ruff check .
