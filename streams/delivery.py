@@ -178,16 +178,16 @@ class Unread(Protocol):
         """What there is now, perhaps nothing."""
 
 
-async def batches(unread: Unread, batch_max: int, window_s: float) -> AsyncIterator[list[Any]]:
+async def batches(unread: Unread, batch_max: int, window_s: float, lull_s: float = LULL_S) -> AsyncIterator[list[Any]]:
     """What is there, up to `batch_max` events at once, collected for `window_s` at most and while more keep coming.
 
-    A lone record waits for one `LULL_S`.
+    A lone record waits for one `lull_s`.
     """
     loop = asyncio.get_running_loop()
     while batch := await unread.wait(batch_max):
         deadline_s = loop.time() + window_s
         while len(batch) < batch_max and loop.time() < deadline_s:
-            await asyncio.sleep(LULL_S)
+            await asyncio.sleep(lull_s)
             if not (more := unread.take(batch_max - len(batch))):
                 break
             batch += more
@@ -201,6 +201,7 @@ class BatchDelivery(Generic[R]):
     Attributes:
         batch_max: records applied at once.
         window_s: how long records are collected while more keep coming.
+        lull_s: no record for so long, and what there is is applied.
         retry_s: how long a store may be away.
         passed_over: told partition and offset of records that were set aside, once all before them have taken effect.
     """
@@ -211,6 +212,7 @@ class BatchDelivery(Generic[R]):
     batch_max: int
     window_s: float
     retry_s: float
+    lull_s: float = LULL_S
     passed_over: Callable[[int, int], Awaitable[None]] | None = None
 
     @property
@@ -220,7 +222,7 @@ class BatchDelivery(Generic[R]):
 
     async def run(self, unread: Unread) -> None:
         """Deliver until there is no more. Raises whatever is neither permanent nor passing."""
-        async for events in batches(unread, self.batch_max, self.window_s):
+        async for events in batches(unread, self.batch_max, self.window_s, self.lull_s):
             with self.tally.batch.time(), self.tally.patience():
                 await self.deliver(events)
             for event in events:

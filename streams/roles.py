@@ -30,7 +30,15 @@ from streams.agents.texts import TextEffects
 from streams.agents.weekly_lists import WeeklyListEffects
 from streams.app import add_agent, create_app
 from streams.channels import open_channels
-from streams.delivery import ApplyBatch, BatchDelivery, ConcurrentDelivery, DeadLetters, Edge, SetAsideElsewhere
+from streams.delivery import (
+    LULL_S,
+    ApplyBatch,
+    BatchDelivery,
+    ConcurrentDelivery,
+    DeadLetters,
+    Edge,
+    SetAsideElsewhere,
+)
 from streams.embedded.errors import DataDirectoryInUse
 from streams.embedded.lock import data_directory
 from streams.observing.index import measure_index
@@ -77,10 +85,15 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class Pace:
-    """How a topic's records are batched: how many at once, collected for how long while more keep coming."""
+    """How a topic's records are batched: how many at once, collected for how long while more keep coming.
+
+    Attributes:
+        lull_s: no record for so long, and no more are waited for.
+    """
 
     batch_max: int
     window_s: float
+    lull_s: float = LULL_S
 
 
 CATALOGUE_PACE = Pace(512, 0.03)
@@ -89,7 +102,9 @@ FILLING_PACE = Pace(128, 0.03)
 COOCCURRENCE_PACE = Pace(64, 0.03)
 LISTENING_PACE = Pace(PERSON_EVENT_IDS, 0.01)
 LISTS_PACE = Pace(64, 0.03)
-LEARNING_PACE = Pace(512, 0.01)
+# A list by itself costs many times what it costs among others, on the core that the next answer could have had; what is
+# learnt is due within a second.
+LEARNING_PACE = Pace(512, 0.2, lull_s=0.2)
 
 
 async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Parts:
@@ -322,7 +337,7 @@ def batch_delivery(
     withdraws = spec.cleanup == "compact"
     edge = Edge(spec, record_type, lambda record: str(getattr(record, spec.key)), allow_null=withdraws)
     dead_letters = DeadLetters(FaustProducer(app).send, spec, settings.topic_prefix)
-    return BatchDelivery(edge, apply, dead_letters, pace.batch_max, pace.window_s, settings.retry_s)
+    return BatchDelivery(edge, apply, dead_letters, pace.batch_max, pace.window_s, settings.retry_s, pace.lull_s)
 
 
 async def _fill_texts(texts: TextIndex, index: EdgeIndex) -> None:

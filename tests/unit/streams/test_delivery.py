@@ -81,6 +81,20 @@ async def test_lone_event_is_a_batch_of_one_and_waits_for_no_others() -> None:
             break
 
 
+async def test_events_that_come_within_the_lull_share_a_batch() -> None:
+    class Trickling(Unread):
+        """Gives one event, and the next a while after it."""
+
+        async def wait(self, at_most: int) -> list[Any]:
+            asyncio.get_running_loop().call_later(0.02, self._left.append, 2)
+            return [1]
+
+    for lull_s, expected in ((0.0, [1]), (0.1, [1, 2])):
+        async for batch in batches(Trickling([]), 2, 5.0, lull_s):
+            assert batch == expected
+            break
+
+
 async def test_batch_is_closed_when_its_window_ends_though_more_keep_coming() -> None:
     class Endless(Unread):
         async def wait(self, at_most: int) -> list[Any]:
