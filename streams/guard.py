@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from statistics import fmean
 
 from river.drift import ADWIN
@@ -54,11 +54,12 @@ class RewardGuard:
 
 
 class GuardedRanking:
-    """Rolls the ranking back when what it earns falls."""
+    """Rolls the ranking back when what it earns falls, and tells which version serves instead."""
 
-    def __init__(self, guard: RewardGuard, versions: RankingStore) -> None:
+    def __init__(self, guard: RewardGuard, versions: RankingStore, tell: Callable[[str], Awaitable[None]]) -> None:
         self._guard = guard
         self._versions = versions
+        self._tell = tell
 
     async def watch(self, lessons: Sequence[Lesson]) -> Serving | None:
         """Look at what the ranking that learns has earned; tell what serves instead, where something does now.
@@ -77,4 +78,5 @@ class GuardedRanking:
                 rolled_back = await self._versions.roll_back(because, before_ms=since_ms)
                 ROLLBACKS.inc()
                 log.error("%s: ranking %s serves now", because, rolled_back.version)
+                await self._tell(rolled_back.version)
         return rolled_back

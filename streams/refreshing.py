@@ -18,6 +18,7 @@ from models.tables import MODEL, current, load, read_manifest, save, versions
 from recall.shelf import Shelf
 from streams.connections import connection_of
 from streams.logged import Ends, ends_of, read_log
+from streams.serving.announcements import tell_served
 from streams.serving.checkpoints import serving_checkpoint
 from streams.settings import Settings
 from topics.connection import BrokerUnavailable
@@ -50,7 +51,7 @@ def refresh(
     Two at once would let the older of them serve in the end, so the second waits for the first.
 
     Raises:
-        BrokerUnavailable: Kafka does not answer.
+        BrokerUnavailable, PublishFailed: Kafka does not answer.
     """
     # torch takes seconds to load, and a worker has a child process learn.
     from models.embeat_mlp import load_checkpoint
@@ -71,6 +72,7 @@ def refresh(
             on_step=on_step,
         )
         version = save(tables, directory)
+        tell_served(connection_of(settings), settings.topic_prefix, MODEL, version, by_operator=False)
     return {"version": version, **tables.manifest}
 
 

@@ -30,6 +30,7 @@ from streams.agents.texts import TextEffects
 from streams.agents.weekly_lists import WeeklyListEffects
 from streams.app import add_agent, create_app
 from streams.channels import open_channels
+from streams.connections import connection_of
 from streams.delivery import (
     LULL_S,
     ApplyBatch,
@@ -41,6 +42,7 @@ from streams.delivery import (
 )
 from streams.embedded.errors import DataDirectoryInUse
 from streams.embedded.lock import data_directory
+from streams.embedded.threads import in_thread
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.past_sessions import PastSessionsFollower
@@ -49,6 +51,7 @@ from streams.produce import FaustProducer
 from streams.ranking import RankingBoard
 from streams.refreshing import Refresher, take_up
 from streams.relations import ArtistRelations
+from streams.serving.announcements import tell_served
 from streams.serving.collection import Collection, SomeDeadLetters, SomeTexts, vector_lengths
 from streams.serving.live import LiveVersions
 from streams.sessions import CaughtUp, SessionCloser
@@ -65,6 +68,8 @@ from streams.state.rankings import RankingStore
 from streams.state.sessions import SessionStore
 from streams.turns import Turns
 from streams.worker import Parts, Role
+from topics.connection import BrokerUnavailable
+from topics.errors import PublishFailed
 from topics.records import Artist, Listen, ListeningSession, Playlist, Record, Served, Track, WeeklyPlaylist
 from topics.specs import (
     CATALOG_ARTISTS,
@@ -273,7 +278,7 @@ def add_learning(settings: Settings, parts: Parts, redis: Any) -> None:
         FeedbackStore(redis, settings),
         DiscoveryStore(redis, settings),
         EvidenceWriter(redis, settings),
-        GuardedRanking(RewardGuard(), versions),
+        GuardedRanking(RewardGuard(), versions, partial(_tell_rolled_back, settings)),
     )
     every_s = 3600 * settings.ranking_version_hours
     parts.background.append(partial(keep_versions, EvidenceReader(redis, settings), versions, every_s))
@@ -285,6 +290,15 @@ def add_learning(settings: Settings, parts: Parts, redis: Any) -> None:
         delivery = dataclasses.replace(one, dead_letters=SetAsideElsewhere())
         add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
     parts.apps.append(app)
+
+
+async def _tell_rolled_back(settings: Settings, version: str) -> None:
+    """Announce the version of the ranking that serves; it does whether that is heard or not."""
+    tell = partial(tell_served, connection_of(settings), settings.topic_prefix, "bandit", version, by_operator=False)
+    try:
+        await in_thread(tell)
+    except (BrokerUnavailable, PublishFailed) as error:
+        log.warning("that ranking %s serves is not announced: %s", version, error)
 
 
 def add_recommendations(settings: Settings, parts: Parts, index: SwitchedIndex, redis: Any, texts: TextIndex) -> None:

@@ -13,6 +13,7 @@ from streams.cli.options import DataDirOption, JsonOption, KafkaOption, PrefixOp
 if TYPE_CHECKING:
     from models.registry import StoredVersion
     from streams.serving.commands import Versions
+    from streams.settings import Settings
     from topics.records import ModelUpdate
 
 TABLES = "collaborative"
@@ -114,13 +115,17 @@ def promote(
     if _is_ranking(model):
         from streams.cli import ranking
 
-        typer.echo(f"{_name(model)} {ranking.promote(version, kafka, prefix, data_dir)} serves")
+        chosen = ranking.promote(version, kafka, prefix, data_dir)
+        _announce(settings_from(kafka, prefix, data_dir), _name(model), chosen)
+        typer.echo(f"{_name(model)} {chosen} serves")
         return
     if _is_learned(model):
         from streams.cli import learned
 
         settings = settings_from(kafka, prefix, data_dir)
-        _tell_learned(learned.promote(settings, _name(model), version, within_s if wait else 0.0), wait)
+        chosen = learned.promote(settings, _name(model), version, within_s if wait else 0.0)
+        _announce(settings, TABLES, chosen)
+        _tell_learned(chosen, wait)
         return
     versions = _versions(kafka, prefix, data_dir)
     name = _name(model)
@@ -144,13 +149,17 @@ def rollback(
     if _is_ranking(model):
         from streams.cli import ranking
 
-        typer.echo(f"{_name(model)} {ranking.roll_back(kafka, prefix, data_dir)} serves")
+        chosen = ranking.roll_back(kafka, prefix, data_dir)
+        _announce(settings_from(kafka, prefix, data_dir), _name(model), chosen)
+        typer.echo(f"{_name(model)} {chosen} serves")
         return
     if _is_learned(model):
         from streams.cli import learned
 
         settings = settings_from(kafka, prefix, data_dir)
-        _tell_learned(learned.roll_back(settings, _name(model), within_s if wait else 0.0), wait)
+        chosen = learned.roll_back(settings, _name(model), within_s if wait else 0.0)
+        _announce(settings, TABLES, chosen)
+        _tell_learned(chosen, wait)
         return
     versions = _versions(kafka, prefix, data_dir)
     state = versions.roll_back(_name(model))
@@ -217,6 +226,14 @@ def prune(
 
 def _is_learned(model: str) -> bool:
     return _name(model) in (TABLES, "bridge", "prior", "track2vec")
+
+
+def _announce(settings: Settings, model: str, version: str) -> None:
+    """Say on `models.updates` what an operator had serve."""
+    from streams.connections import connection_of
+    from streams.serving.announcements import tell_served
+
+    tell_served(connection_of(settings), settings.topic_prefix, model, version, by_operator=True)
 
 
 def _tell_learned(version: str, wait: bool) -> None:

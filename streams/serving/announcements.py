@@ -12,6 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from msgspec.structs import replace
 
+from streams.serving.versions import installed, promoted, ready
 from topics.codec import decode, encode
 from topics.connection import BrokerUnavailable, Connection
 from topics.errors import PublishFailed, RecordRefused
@@ -66,6 +67,19 @@ def announce(connection: Connection, prefix: str, update: ModelUpdate) -> ModelU
     finally:
         producer.close(ACKNOWLEDGED_WITHIN_S)
     return stamped
+
+
+def tell_served(connection: Connection, prefix: str, model: str, version: str, *, by_operator: bool) -> None:
+    """Announce a version that serves, of a model whose versions need no filling; nothing where that is known.
+
+    Raises:
+        BrokerUnavailable, PublishFailed: it is not announced.
+    """
+    before = read_updates(connection, prefix)[0].get(model)
+    if before is None:
+        announce(connection, prefix, installed(model, version))
+    elif before.version != version:
+        announce(connection, prefix, ready(promoted(before, version, by_operator=by_operator)))
 
 
 def follow(

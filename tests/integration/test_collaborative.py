@@ -16,6 +16,7 @@ from streams.connections import connection_of
 from streams.embedded.stack import RunningStack
 from streams.logged import read_log
 from streams.refreshing import Refresher, directory_of, learned_from, refresh
+from streams.serving.announcements import read_updates
 from streams.up import environment_of
 from tests.integration.installation import Installation, eventually, track
 from topics.records import ListeningSession, Playlist, Seed, SessionTrack
@@ -147,14 +148,20 @@ def test_a_rollback_is_in_answers_when_the_command_returns_and_is_not_undone_by_
     def answering() -> str:
         return made.ask(seeds=(Seed(track_id="t0"),)).models[MODEL]
 
+    def announced() -> tuple[str, str | None, str]:
+        told = read_updates(connection_of(made.settings), made.settings.topic_prefix)[0][MODEL]
+        return told.version, told.previous, told.by
+
     with made.worker("catalogue,recommendations"):
         made.settled(CATALOG_TRACKS, CATALOG_PLAYLISTS)
         first = refresh(made.settings, seed=1)["version"]
         made.client.withdraw(CATALOG_PLAYLISTS, "p0")
         second = refresh(made.settings, seed=1)["version"]
         eventually(lambda: answering() == second)
+        assert announced() == (second, first, "installation")
         assert run("rollback", "collaborative") == f"{MODEL} {first} serves\n"
         assert answering() == first
+        assert announced() == (first, second, "operator")
         listed = {row["version"]: row["state"] for row in json.loads(run("list", "bridge", "--json"))}
         assert listed == {first: "serves", second: "here"}
         told = json.loads(run("show", "collaborative"))

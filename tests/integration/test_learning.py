@@ -20,6 +20,7 @@ from streams.embedded.stack import RunningStack
 from streams.lag import lag_of
 from streams.ranking import LIVE_POLICY
 from streams.served_log import from_kafka, join
+from streams.serving.announcements import read_updates
 from streams.settings import Settings
 from streams.state.connection import connect
 from streams.state.evidence import EvidenceReader
@@ -177,6 +178,8 @@ def test_the_log_is_evaluated_and_versions_are_rolled_back_by_one_command(here: 
     assert 0 < found["difference"]["completed"]["value"] < 1
     assert "difference" in command(here.settings, "evaluate", "ab", LIVE_POLICY, "prior").stdout
     assert command(here.settings, "models", "rollback", "bandit").stdout == "bandit live serves\n"
+    told = read_updates(connection_of(here.settings), here.settings.topic_prefix)[0]["bandit"]
+    assert (told.version, told.previous) == ("live", "prior")
     eventually(lambda: ask(here, f"z{time.monotonic_ns()}").models["bandit"] == LIVE_POLICY, within_s=5)
     listed = msgspec.json.decode(command(here.settings, "models", "list", "bandit", "--json").stdout)
     assert [one["version"] for one in listed if one["state"] == "serves"] == ["live"]

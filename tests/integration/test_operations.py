@@ -31,10 +31,18 @@ from topics.admin import TopicsNotManaged, create_topics
 from topics.client import Client
 from topics.errors import PublishFailed, TopicError
 from topics.records import Listen, RecommendationRequest
-from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, PLAYLISTS_WEEKLY, REQUESTS, TopicSpec, dead_letters_of
+from topics.specs import (
+    CATALOG_TRACKS,
+    LISTENING_EVENTS,
+    MODELS_UPDATES,
+    PLAYLISTS_WEEKLY,
+    REQUESTS,
+    TopicSpec,
+    dead_letters_of,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-ROLES = ("catalogue", "listening", "learning", "cooccurrence", "recommendations")
+ROLES = ("catalogue", "listening", "learning", "cooccurrence", "collaborative", "recommendations")
 USERS = (*ROLES, "owner", "player", "asker", "weekly", "operator", "nobody")
 # Kafka's commands are no part of its server; the test needs two of them.
 TOOLS = Jar(
@@ -133,6 +141,7 @@ MAY_WRITE = {
     ("weekly", REQUESTS),
     ("weekly", PLAYLISTS_WEEKLY),
     ("operator", PLAYLISTS_WEEKLY),
+    *((name, MODELS_UPDATES) for name in ("catalogue", "learning", "collaborative", "operator")),
 }
 MAY_READ = {
     ("listening", LISTENING_EVENTS),
@@ -140,6 +149,9 @@ MAY_READ = {
     ("recommendations", REQUESTS),
     ("recommendations", CATALOG_TRACKS),
     ("catalogue", CATALOG_TRACKS),
+    ("collaborative", CATALOG_TRACKS),
+    *((role, MODELS_UPDATES) for role in ROLES if role != "listening"),
+    ("operator", MODELS_UPDATES),
     ("operator", LISTENING_EVENTS),
     ("operator", REQUESTS),
     ("operator", CATALOG_TRACKS),
@@ -152,7 +164,7 @@ MAY_READ = {
 
 @pytest.mark.parametrize("name", USERS)
 def test_each_may_write_and_read_what_the_table_says_and_nothing_else(kafka: SecureKafka, name: str) -> None:
-    written = (CATALOG_TRACKS, LISTENING_EVENTS, REQUESTS, PLAYLISTS_WEEKLY)
+    written = (CATALOG_TRACKS, LISTENING_EVENTS, REQUESTS, PLAYLISTS_WEEKLY, MODELS_UPDATES)
     read = (*written, dead_letters_of(LISTENING_EVENTS))
     assert [spec for spec in written if writes(kafka, name, spec)] == [s for s in written if (name, s) in MAY_WRITE]
     assert [spec for spec in read if reads(kafka, name, spec)] == [s for s in read if (name, s) in MAY_READ]

@@ -19,6 +19,10 @@ class Versions:
     def __init__(self, serving: str = "live") -> None:
         self.version = serving
         self.rolled_back: list[tuple[str, int | None]] = []
+        self.announced: list[str] = []
+
+    async def told(self, version: str) -> None:
+        self.announced.append(version)
 
     async def serving(self) -> Serving:
         return Serving(self.version, 0, "")
@@ -39,7 +43,7 @@ def lessons(mean: float, count: int, start: int, policy: str = LIVE_POLICY, **mo
 
 async def watched(*streams: Iterator[Lesson], serving: str = "live") -> Versions:
     versions = Versions(serving)
-    guarded = GuardedRanking(RewardGuard(), versions)  # type: ignore[arg-type]
+    guarded = GuardedRanking(RewardGuard(), versions, versions.told)  # type: ignore[arg-type]
     for stream in streams:
         await guarded.watch(list(stream))
     return versions
@@ -51,6 +55,7 @@ async def test_a_reward_that_falls_rolls_the_ranking_back_to_before_the_fall() -
     assert "the mean reward fell from 0." in because
     # Rather too early than too late: what is kept of that time must not have learnt the fall.
     assert 0 < (before_ms or 0) <= 2300
+    assert versions.announced == ["earlier"]
 
 
 @pytest.mark.parametrize("seed", range(10))
