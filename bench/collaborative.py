@@ -23,8 +23,9 @@ from models.holding import Holding
 from models.prior import Prior, propose
 from models.tables import Tables, load, save, sizes
 from streams.collaborating import tables_from
+from streams.giving_way import giving_way
 from streams.labelled import read_catalogue
-from streams.refreshing import SEED, let_others_first
+from streams.refreshing import SEED
 from topics.client import Client
 from topics.records import RecommendationRequest, Seed
 
@@ -118,10 +119,10 @@ def while_training(requests: int) -> dict[str, object]:
         answers(client, ids, 50, rng)
         before = answers(client, ids, requests, rng)
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        let_others_first(child.pid)
         during: list[float] = []
-        while child.poll() is None:
-            during += answers(client, ids, 10, rng)
+        with giving_way(child.pid):
+            while child.poll() is None:
+                during += answers(client, ids, 10, rng)
         after = answers(client, ids, requests, rng)
         resident = stack.resident_mb()
     rest = [*before, *after]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,7 +16,9 @@ from streams.connections import connection_of
 from streams.errors import StoreRefused, StoreUnavailable
 from streams.settings import Settings
 from streams.state.connection import connect
-from topics.admin import require_topics
+from topics.admin import TopicsNotManaged, require_topics
+from topics.connection import BrokerUnavailable
+from topics.errors import UnknownTopic
 from topics.specs import (
     CATALOG_ARTISTS,
     CATALOG_PLAYLISTS,
@@ -35,6 +38,7 @@ from topics.specs import (
 if TYPE_CHECKING:
     from streams.worker import Role
 
+ASK_AGAIN_S = 0.1
 # What each role reads; what it cannot apply goes to the dead letters of the same topic.
 READ: Mapping[Role, Sequence[TopicSpec]] = {
     "catalogue": (CATALOG_TRACKS, CATALOG_ARTISTS, CATALOG_PLAYLISTS),
@@ -60,10 +64,15 @@ def topics_of(role: Role) -> list[TopicSpec]:
     return [*READ[role], *map(dead_letters_of, READ[role]), *BESIDES[role]]
 
 
-async def require_entry(settings: Settings, roles: Sequence[Role]) -> None:
+async def require_entry(settings: Settings, roles: Sequence[Role], within_s: float = 0.0) -> None:
     """Returns when Kafka lets us in and has the roles' topics, and Redis does not turn us away.
 
     A Redis that is merely away is none of this: whoever needs it waits for it.
+
+    Args:
+        settings: the installation's.
+        roles: what the worker does.
+        within_s: for how long Kafka, or topics, may be missing.
 
     Raises:
         BrokerUnavailable: no broker answers, or none lets us in.
@@ -71,8 +80,16 @@ async def require_entry(settings: Settings, roles: Sequence[Role]) -> None:
         StoreRefused: Redis does not let us in.
     """
     names = [full_name(spec, settings.topic_prefix) for role in roles for spec in topics_of(role)]
+    deadline = time.monotonic() + within_s
     with _quiet(logging.getLogger("kafka")):
-        await asyncio.to_thread(require_topics, connection_of(settings), names)
+        while True:
+            try:
+                await asyncio.to_thread(require_topics, connection_of(settings), names)
+                break
+            except (BrokerUnavailable, UnknownTopic, TopicsNotManaged):
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(ASK_AGAIN_S)
     redis = connect(settings)
     try:
         await redis.run([(b"PING",)])

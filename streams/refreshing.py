@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from models.errors import CheckpointMismatch
 from models.tables import MODEL, current, load, read_manifest, save, versions
 from recall.shelf import Shelf
 from streams.connections import connection_of
+from streams.embedded.process import tied
+from streams.giving_way import giving_way
 from streams.logged import Ends, ends_of, read_log
 from streams.serving.announcements import tell_served
 from streams.serving.checkpoints import serving_checkpoint
@@ -34,8 +36,6 @@ UNREST_S = 600.0
 # Learning takes at most one part in so many of a core's time.
 SHARE = 5
 SEED = 7
-# Where there is no way to run only when nothing else wants to.
-YIELDING = 15
 
 
 def directory_of(settings: Settings) -> Path:
@@ -118,32 +118,23 @@ async def learn_in_child(settings: Settings) -> None:
 
     command = (sys.executable, "-m", "streams.cli", "train", "collaborative", "--seed", str(SEED), "--json")
     child = await asyncio.create_subprocess_exec(
-        *command,
+        *tied(command),
         env={**os.environ, **environment_of(settings)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    with suppress(ProcessLookupError):
-        let_others_first(child.pid)
-    try:
-        said, failed = await child.communicate()
-    except asyncio.CancelledError:
-        child.terminate()
-        await child.wait()
-        raise
+    with giving_way(child.pid):
+        try:
+            said, failed = await child.communicate()
+        except asyncio.CancelledError:
+            child.kill()
+            await child.wait()
+            raise
     if child.returncode:
         log.warning("the collaborative tables were not learned: %s", failed.decode(errors="replace")[-500:].strip())
     else:
         log.info("collaborative tables: %s", said.decode(errors="replace").strip())
-
-
-def let_others_first(pid: int) -> None:
-    """Linux's idle policy gives way at once when an answer wants the core; a low priority ends its turn first."""
-    if sys.platform == "linux":
-        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.setpriority(os.PRIO_PROCESS, pid, YIELDING)
 
 
 def rolled_back(settings: Settings) -> bool:

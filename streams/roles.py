@@ -112,6 +112,14 @@ LISTS_PACE = Pace(64, 0.03)
 LEARNING_PACE = Pace(512, 0.2, lull_s=0.2)
 
 
+def load(roles: Sequence[Role]) -> None:
+    """Import what `assemble` will want and what takes seconds, for who has to wait anyway."""
+    if "catalogue" in roles:
+        import models.embeat_mlp  # noqa: F401
+    if {"learning", "recommendations"} & set(roles):
+        import streams.guard  # noqa: F401
+
+
 async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Parts:
     """The parts of a worker with these roles; a part that two roles need is opened once."""
     parts = Parts()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from streams.observing.targets import FILE, choose_addresses, encode_targets
 from streams.settings import Settings, variable
 from topics.admin import create_topics
 from topics.client import Client
+from topics.connection import BrokerUnavailable
 from topics.errors import TopicError
 from topics.records import RecommendationRequest
 from topics.specs import CATALOG_TRACKS
@@ -40,6 +43,7 @@ WORKERS: Mapping[str, str] = {
     "listening": "listening,learning,collaborative",
 }
 SEARCHABLE_WITHIN_S = 600.0
+STORES_WITHIN_S = 60.0
 ANSWER_WITHIN_S = 60.0
 POLL_S = 0.1
 
@@ -100,7 +104,7 @@ class Stack:
         workers = [worker_child(self.settings, name, self.metrics.get(name)) for name in WORKERS]
         # A worker that gets stuck again and again lives for a while each time, and still is in a storm of restarts.
         policy = RestartPolicy(reset_after_s=max(RestartPolicy.reset_after_s, 3 * settings.watchdog_s))
-        children = [kafka_child(kafka), redis_child(redis), *workers]
+        children = [self._kafka_with_topics(kafka), redis_child(redis), *workers]
         self._supervisor = Supervisor(settings.data_dir, children, on_change=on_change, policy=policy)
         self._written: list[Path] = []
         self._children_ready = asyncio.Event()
@@ -140,6 +144,20 @@ class Stack:
         """The process id of each part, `None` while it is down."""
         return self._supervisor.pids
 
+    def _kafka_with_topics(self, kafka: EmbeddedKafka) -> Child:
+        """The broker, which is of use once the topics are there."""
+        settings, child = self.settings, kafka_child(kafka)
+
+        def is_ready() -> bool:
+            if not kafka.is_ready():
+                return False
+            with suppress(BrokerUnavailable):
+                create_topics(connection_of(settings), settings.topic_prefix, settings.partitions, settings.replication)
+                return True
+            return False
+
+        return dataclasses.replace(child, probe=is_ready)
+
     async def _get_ready(self) -> None:
         await self._children_ready.wait()
         if self.metrics:
@@ -167,7 +185,7 @@ class Stack:
 
 
 def worker_child(settings: Settings, name: str, metrics: str | None = None) -> Child:
-    """A worker as the supervisor runs it: after the stores, and after the topics are there.
+    """A worker as the supervisor runs it: it loads what takes seconds to load while the stores start.
 
     Args:
         settings: the installation's.
@@ -179,12 +197,11 @@ def worker_child(settings: Settings, name: str, metrics: str | None = None) -> C
     def prepare() -> None:
         ready_file.parent.mkdir(parents=True, exist_ok=True)
         ready_file.unlink(missing_ok=True)
-        create_topics(connection_of(settings), settings.topic_prefix, settings.partitions, settings.replication)
 
     command = (sys.executable, "-m", "streams.cli", "worker", "--roles", WORKERS[name], "--ready-file", str(ready_file))
     return Child(
         name=f"worker-{name}",
-        argv=command,
+        argv=(*command, "--wait", f"{STORES_WITHIN_S:g}"),
         log_path=settings.data_dir / "logs" / f"worker-{name}.log",
         env={
             **environment_of(settings),
@@ -194,7 +211,8 @@ def worker_child(settings: Settings, name: str, metrics: str | None = None) -> C
         prepare=prepare,
         probe=ready_file.exists,
         after=("kafka", "redis"),
-        ready_within_s=60.0,
+        waits=True,
+        ready_within_s=STORES_WITHIN_S + 60.0,
         stop_within_s=20.0,
     )
 

@@ -95,7 +95,11 @@ def check_roles(roles: Sequence[Role], settings: Settings) -> None:
 
 
 async def run_worker(
-    settings: Settings, roles: Sequence[Role], assemble: Assemble, on_ready: Callable[[], None] = lambda: None
+    settings: Settings,
+    roles: Sequence[Role],
+    assemble: Assemble,
+    on_ready: Callable[[], None] = lambda: None,
+    wait_s: float = 0.0,
 ) -> None:
     """Run until SIGTERM or SIGINT, then acknowledge what is done and leave.
 
@@ -104,6 +108,7 @@ async def run_worker(
         roles: what this process does.
         assemble: builds the parts; what it opens goes on the exit stack, and is closed after the apps have stopped.
         on_ready: called once every app has its partitions.
+        wait_s: how long Kafka and its topics may take to be there.
 
     Raises:
         WorkerEnded: an agent or a background task ended; its cause is chained.
@@ -112,7 +117,7 @@ async def run_worker(
         TopicError, StoreRefused: Kafka or Redis does not let us in, or topics are missing.
     """
     check_roles(roles, settings)
-    await require_entry(settings, roles)
+    await require_entry(settings, roles, wait_s)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -27,6 +27,10 @@ def worker(
     ready_file: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Written once the worker has its partitions.")
     ] = None,
+    wait_s: Annotated[
+        float,
+        typer.Option("--wait", metavar="SECONDS", min=0, help="How long Kafka and its topics may take to be there."),
+    ] = 0.0,
 ) -> None:
     """Run roles of the stack against Kafka and Redis that run elsewhere, until SIGTERM or Ctrl-C.
 
@@ -40,7 +44,7 @@ def worker(
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     from streams.observing.logs import set_up_logs
-    from streams.roles import assemble
+    from streams.roles import assemble, load
     from streams.secrets import secrets_in
     from streams.up import write_atomically
     from streams.worker import parse_roles, run_worker
@@ -54,8 +58,10 @@ def worker(
         if ready_file is not None:
             write_atomically(ready_file, roles.encode())
 
+    if wait_s:
+        load(wanted)
     try:
-        asyncio.run(run_worker(settings, wanted, assemble, on_ready))
+        asyncio.run(run_worker(settings, wanted, assemble, on_ready, wait_s))
     except Exception as error:
         if settings.log_format == "text":
             raise  # told in one line, as of every command

@@ -30,7 +30,8 @@ class Child:
         prepare: run in a thread before every start; must be idempotent (resolve, format, write settings).
         probe: True once the child does its work; called again and again, may be a coroutine function. None: ready as
             soon as it runs.
-        after: names of the children that must be ready before this one starts.
+        after: names of the children that must be ready before this one starts, and that stop after it.
+        waits: starts for the first time beside those that it comes after, and waits for them by itself.
         ready_within_s: how long a start may take, preparation aside.
         stop_within_s: how long it has after SIGTERM before it is killed.
     """
@@ -43,5 +44,6 @@ class Child:
     prepare: Callable[[], None] | None = None
     probe: Probe | None = None
     after: tuple[str, ...] = ()
+    waits: bool = False
     ready_within_s: float = 30.0
     stop_within_s: float = 10.0

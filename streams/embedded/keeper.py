@@ -52,14 +52,15 @@ class Keeper:
         return None if life is None or life.exited.done() else life.process.pid
 
     async def keep_running(self, after: Sequence[asyncio.Event] = ()) -> NoReturn:
-        """Start the child once all of `after` are set, and again whenever it dies, until cancelled.
+        """Start the child once `after` are set, or at once if it waits, and again whenever it dies, until cancelled.
 
         A child that died while one of `after` was away is started as soon as it is back; else after a pause that grows.
 
         Raises:
             EmbeddedError: the child cannot be brought up for a first time.
         """
-        await _all_set(after)
+        if not self.child.waits:
+            await _all_set(after)
         self._change(ChildState.STARTING)
         failures = 0
         while True:

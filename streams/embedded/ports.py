@@ -3,6 +3,7 @@
 import random
 import socket
 import time
+from collections import deque
 
 from streams.embedded.errors import EmbeddedError, PortTaken
 
@@ -11,13 +12,16 @@ HOST = "127.0.0.1"
 # others): a client that keeps calling a killed broker can then never be given the broker's own port.
 _PORTS = range(20_000, 32_000)
 _TRIES = 200
+# What this process has chosen lately: the parts of a stack choose before any of them listens.
+_chosen: deque[int] = deque(maxlen=1_000)
 
 
 def free_port(rng: random.Random | None = None) -> int:
-    """Choose a port on which nothing listens now; nobody is kept from taking it later."""
+    """Choose a port on which nothing listens now, and none that was chosen here lately; others may take it later."""
     chooser = rng or random.SystemRandom()
     for port in chooser.sample(_PORTS, _TRIES):
-        if is_free(port):
+        if port not in _chosen and is_free(port):
+            _chosen.append(port)
             return port
     raise EmbeddedError(f"no free port found in {_TRIES} tries between {_PORTS.start} and {_PORTS.stop}")
 

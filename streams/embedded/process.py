@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from streams.embedded.child import Child
 from streams.embedded.errors import ChildEnded, ChildNotReady
@@ -30,11 +32,23 @@ def spawn(child: Child) -> Process:
     return future.result()
 
 
+def tied(argv: Sequence[str]) -> tuple[str, ...]:
+    """The command, killed when the thread ends that starts it, or this process."""
+    return (sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *argv)
+
+
+def may_be_stopped(process: psutil.Process) -> bool:
+    """Whether a process is tied already, where it is to be: stopped before, it would wait for ever.
+
+    On other systems than Linux never: it is the launcher that has the number.
+    """
+    return sys.platform == "linux" and str(_LAUNCHER) not in process.cmdline()
+
+
 def _open_process(child: Child) -> Process:
-    guard = (sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()))
     with child.log_path.open("ab") as log:
         return subprocess.Popen(
-            [*guard, *child.argv],
+            tied(child.argv),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -186,6 +186,30 @@ async def test_child_that_dies_for_want_of_another_is_started_when_that_is_back(
     assert starts == ["store", "worker", "store", "worker"]
 
 
+async def test_child_that_waits_by_itself_starts_beside_what_it_comes_after_and_stops_before_it(tmp_path: Path) -> None:
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+    waiting = f"open({str(begun)!r}, 'w').close(); {SLEEP}"
+    ends: list[str] = []
+
+    def on_change(name: str, state: ChildState) -> None:
+        if state is ChildState.STOPPED:
+            ends.append(name)
+
+    children = [
+        program(tmp_path, "store", SLEEP, probe=lambda: begun.exists() and gate.exists()),
+        program(tmp_path, "worker", waiting, after=("store",), waits=True),
+    ]
+    supervisor = Supervisor(tmp_path, children, policy=QUICK, on_change=on_change)
+    task = asyncio.create_task(supervisor.run(lambda: None))
+    await eventually_beside(begun.exists)
+    assert supervisor.states["store"] is ChildState.STARTING
+    gate.touch()
+    await eventually_beside(lambda: supervisor.states["store"] is ChildState.READY)
+    supervisor.stop()
+    await task
+    assert ends == ["worker", "store"]
+
+
 async def test_why_a_child_has_died_is_told_in_its_own_words(tmp_path: Path) -> None:
     code = "import sys, time; print('stuck: nothing was read for 60 s', flush=True); time.sleep(0.2); sys.exit(3)"
     supervisor = Supervisor(tmp_path, [program(tmp_path, "worker", code)], policy=QUICK)
