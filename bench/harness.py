@@ -35,6 +35,7 @@ PROCESSES = {
     "valkey-server": "redis",
     "--roles catalogue,": "worker-index",
     "--roles listening": "worker-listening",
+    "train collaborative": "learner",
 }
 READY_FILE = "bench-ready.json"
 # Before anything of our own runs.
