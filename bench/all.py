@@ -278,10 +278,10 @@ At three times the rate that can be answered, the last to come are answered firs
 can be answered is 60 requests/s while the collaborative tables are learned beside it, as they were then: before
 learning gave way by turns, the same 40 requests/s took 155 ms in the middle, and 27 ms now.
 
-In the soak the listening worker stays as it is. The index worker grows for thirteen minutes, as it meets tracks and past
-sessions, both of which it keeps up to a bound, and by 5 MB in the seven after. Redis holds what is known of
-each person, and grows with their events up to the bounds of `bench.person_bytes`. The process that learns comes and
-goes, and stands under `supervisor` there. Much else ran on the machine meanwhile, so its answers tell little.
+In the soak the listening worker stays as it is. The index worker grows for thirteen minutes, as it meets tracks and
+past sessions, both of which it keeps up to a bound, and by 5 MB in the seven after. Redis holds what is known of each
+person, and grows with their events up to the bounds of `bench.person_bytes`. The process that learns comes and goes,
+and stands under `supervisor` there. Much else ran on the machine meanwhile, so its answers tell little.
 
 Simulated listeners (48 of 12 sessions, the same for every policy, the sample catalogue) complete 24 % more after 100
 tracks of what the whole system serves than of what the unlearned prior serves (10..42 %), and 35 % more than of what
