@@ -1,9 +1,10 @@
 """Answers while the index grows: as usual, and while its search graph is built anew beside them.
 
-python -m bench.growth [--tracks 55000] [--rate 50] [--seconds 40]
+python -m bench.growth [--tracks 55000] [--rate 25] [--seconds 40]
 
 The whole catalogue is imported and its graph built; that is the usual. Then so many of its tracks come again, which
-takes them out of the graph, and the worker builds it anew on a copy. Requests keep their rate all along.
+takes them out of the graph, and the worker builds it anew on a copy. Requests keep their rate all along, some half of
+what can be answered; what changed in the log is learned anew meanwhile, too.
 """
 
 from __future__ import annotations
@@ -102,9 +103,12 @@ def recall_told(here: Running) -> float | None:
 
 
 def main() -> None:
-    options = arguments(__doc__, tracks=55_000, rate=50, seconds=40)
+    options = arguments(__doc__, tracks=55_000, rate=25, seconds=40)
     with scratch() as data_dir, running(data_dir, str(DATA)) as here, here.client() as client:
         first_s = here.wait_until_optimised()
+        # The usual is what is usual once nothing is being learned.
+        here.wait_until_settled()
+        here.wait_until_learned()
         # A stack that was kept has said so in an earlier life, too.
         before = said(here, OPTIMISED)
         again = tracks_of(DATA / "tracks.csv.gz", options.tracks, np.random.default_rng(SEED))
