@@ -307,8 +307,11 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME,...", default=",".join(COMMANDS), help="of: " + ", ".join(COMMANDS))
     parser.add_argument("--kept", action="store_true", help="run none, and write the page from what is kept")
     options = parser.parse_args()
+    names = [] if options.kept else options.only.split(",")
+    if unknown := [name for name in names if name not in COMMANDS]:
+        parser.error(f"expected benchmarks of {', '.join(COMMANDS)}, got {', '.join(unknown)}")
     KEPT.mkdir(exist_ok=True)
-    for name in () if options.kept else options.only.split(","):
+    for name in names:
         found = run(name, QUICK.get(name, COMMANDS[name]) if options.quick else COMMANDS[name])
         (KEPT / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     kept = {path.stem: json.loads(path.read_text()) for path in sorted(KEPT.glob("*.json"))}

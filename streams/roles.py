@@ -116,7 +116,7 @@ def load(roles: Sequence[Role]) -> None:
     """Import what `assemble` will want and what takes seconds, for who has to wait anyway."""
     if "catalogue" in roles:
         import models.embeat_mlp  # noqa: F401
-    if {"learning", "recommendations"} & set(roles):
+    if "learning" in roles:
         import streams.guard  # noqa: F401
 
 

@@ -116,16 +116,13 @@ def promote(
         from streams.cli import ranking
 
         chosen = ranking.promote(version, kafka, prefix, data_dir)
-        _announce(settings_from(kafka, prefix, data_dir), _name(model), chosen)
-        typer.echo(f"{_name(model)} {chosen} serves")
+        _tell_all(settings_from(kafka, prefix, data_dir), _name(model), chosen)
         return
     if _is_learned(model):
         from streams.cli import learned
 
         settings = settings_from(kafka, prefix, data_dir)
-        chosen = learned.promote(settings, _name(model), version, within_s if wait else 0.0)
-        _announce(settings, TABLES, chosen)
-        _tell_learned(chosen, wait)
+        _tell_all(settings, TABLES, learned.promote(settings, _name(model), version, within_s if wait else 0.0), wait)
         return
     versions = _versions(kafka, prefix, data_dir)
     name = _name(model)
@@ -150,16 +147,13 @@ def rollback(
         from streams.cli import ranking
 
         chosen = ranking.roll_back(kafka, prefix, data_dir)
-        _announce(settings_from(kafka, prefix, data_dir), _name(model), chosen)
-        typer.echo(f"{_name(model)} {chosen} serves")
+        _tell_all(settings_from(kafka, prefix, data_dir), _name(model), chosen)
         return
     if _is_learned(model):
         from streams.cli import learned
 
         settings = settings_from(kafka, prefix, data_dir)
-        chosen = learned.roll_back(settings, _name(model), within_s if wait else 0.0)
-        _announce(settings, TABLES, chosen)
-        _tell_learned(chosen, wait)
+        _tell_all(settings, TABLES, learned.roll_back(settings, _name(model), within_s if wait else 0.0), wait)
         return
     versions = _versions(kafka, prefix, data_dir)
     state = versions.roll_back(_name(model))
@@ -195,7 +189,7 @@ def refresh(
             wait=wait,
             on_step=lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total),
         )
-    _tell_learned(version, wait)
+    _tell(TABLES, version, wait)
 
 
 @models_app.command()
@@ -228,16 +222,17 @@ def _is_learned(model: str) -> bool:
     return _name(model) in (TABLES, "bridge", "prior", "track2vec")
 
 
-def _announce(settings: Settings, model: str, version: str) -> None:
-    """Say on `models.updates` what an operator had serve."""
+def _tell_all(settings: Settings, model: str, version: str, wait: bool = True) -> None:
+    """Say what an operator had serve, on `models.updates` and here."""
     from streams.connections import connection_of
     from streams.serving.announcements import tell_served
 
     tell_served(connection_of(settings), settings.topic_prefix, model, version, by_operator=True)
+    _tell(model, version, wait)
 
 
-def _tell_learned(version: str, wait: bool) -> None:
-    typer.echo(f"{TABLES} {version} {'serves' if wait else 'is being taken up'}")
+def _tell(model: str, version: str, wait: bool) -> None:
+    typer.echo(f"{model} {version} {'serves' if wait else 'is being taken up'}")
 
 
 def _is_ranking(model: str) -> bool:
