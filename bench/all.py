@@ -241,13 +241,13 @@ ROWS: Sequence[Row] = (
         "soak",
         "a million events of 100,000 people in 20 minutes: growth of the listening worker, MB an hour",
         "flat",
-        lambda found: _slope(found["resident_mb"]["worker-listening"]["slope_of_second_half"]),
+        lambda found: _slope(found["private_mb"]["worker-listening"]["slope_of_second_half"]),
     ),
     (
         "soak",
         "the same, of the index worker",
         "flat",
-        lambda found: _slope(found["resident_mb"]["worker-index"]["slope_of_second_half"]),
+        lambda found: _slope(found["private_mb"]["worker-index"]["slope_of_second_half"]),
     ),
 )
 

@@ -11,8 +11,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,10 @@ PROCESSES = {
     "--roles catalogue,": "worker-index",
     "--roles listening": "worker-listening",
     "train collaborative": "learner",
+    "recall.index.optimise": "graph-builder",
+    "streams.cli up": "supervisor",
 }
+OTHER = "other"
 READY_FILE = "bench-ready.json"
 # Before anything of our own runs.
 LOAD_BEFORE = os.getloadavg()[0]
@@ -62,12 +65,15 @@ class Running:
     def wait_until_optimised(self, within_s: float = 600.0) -> float:
         """Wait for the search graph of a catalogue that is large enough to have one; how long that took."""
         began = time.perf_counter()
-        log = self.settings.data_dir / "logs" / "worker-index.log"
-        while OPTIMISED not in log.read_text(errors="replace"):
+        while OPTIMISED not in self.log("worker-index"):
             if time.perf_counter() - began > within_s:
                 raise SystemExit(f"the index was not optimised within {within_s:g} s")
             time.sleep(0.2)
         return time.perf_counter() - began
+
+    def log(self, name: str) -> str:
+        """What a child of the supervisor has told."""
+        return (self.settings.data_dir / "logs" / f"{name}.log").read_text(errors="replace")
 
     def wait_until_settled(self, within_s: float = 1_200.0) -> float:
         """Wait until nothing is being learned or built any more, for half a minute on end; how long until then."""
@@ -100,20 +106,29 @@ class Running:
 
     def resident_mb(self) -> dict[str, float]:
         """Resident memory of each process of the stack, in MB."""
-        return {_name_of(one): round(one.memory_info().rss / 1e6, 1) for one in self._family()}
+        return self._of_each(lambda one: round(one.memory_info().rss / 1e6, 1))
+
+    def private_mb(self) -> dict[str, float]:
+        """The same without pages of files, which the system takes back when it needs room."""
+        return self._of_each(lambda one: round((one.memory_info().rss - one.memory_info().shared) / 1e6, 1))
 
     def cpu_s(self) -> dict[str, float]:
         """Processor time that each process of the stack has taken so far."""
-        return {_name_of(one): one.cpu_times().user + one.cpu_times().system for one in self._family()}
+        return self._of_each(lambda one: one.cpu_times().user + one.cpu_times().system)
 
-    def _family(self) -> list[psutil.Process]:
+    def _of_each(self, look: Callable[[psutil.Process], float]) -> dict[str, float]:
+        """By process of the stack; one that ends meanwhile is left out."""
         supervisor = psutil.Process(self.process.pid)
-        return [supervisor, *supervisor.children(recursive=True)]
+        found = {}
+        for one in (supervisor, *supervisor.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                found[_name_of(one)] = look(one)
+        return found
 
 
 def _name_of(process: psutil.Process) -> str:
     line = " ".join(process.cmdline())
-    return next((name for sign, name in PROCESSES.items() if sign in line), "supervisor")
+    return next((name for sign, name in PROCESSES.items() if sign in line), OTHER)
 
 
 @contextmanager

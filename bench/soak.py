@@ -2,15 +2,19 @@
 
     python -m bench.soak [--minutes 20] [--events 1000000] [--people 100000]
 
-Everybody has an event in the first tenth of the time; after that, whatever grows grows with what is done and not with
-who is there. Slopes are of the time after that, by least squares over medians of `BIN_S` seconds, with 95 % intervals
-by bootstrap over those.
+Everybody has an event in the first tenth of the time, and every track is met; after that, whatever grows grows with
+what is done and not with who is there. The search graph is built anew whenever `OPTIMISE_ABOVE` tracks are outside it,
+several times in all: what is written stays in memory until then.
+
+Memory is private memory, without pages of files. Slopes are of the time after the first tenth, by least squares over
+medians of `BIN_S` seconds, with 95 % intervals by bootstrap over those.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -23,14 +27,19 @@ from bench.harness import Running, arguments, report, running, scratch
 from bench.requests import listen, request
 from streams.connections import connection_of
 from streams.lag import lag_of
+from streams.serving.collection import OPTIMISED
+from streams.settings import variable
 from streams.state.connection import connect
 from topics.client import Client, Window
-from topics.records import Album, ArtistRef, Features, ListenKind, Track
+from topics.records import Album, ArtistRef, Features, ListenKind, RecommendationRequest, Seed, Track
 from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, TopicSpec
 
 SEED = 7
 TRACKS, ARTISTS = 20_000, 2_000
 REQUESTS_PER_S, CHANGES_PER_S = 10, 5
+# While tracks are met, so many requests a second, from tracks drawn at random.
+MEETING_PER_S = 25
+OPTIMISE_ABOVE = 1_000
 LOOK_S, BIN_S = 5, 30
 DRAWN = 2_000
 KINDS: list[ListenKind] = ["play", "skip", "like", "save"]
@@ -102,13 +111,17 @@ class Load:
     def _beside(self) -> None:
         rng = np.random.default_rng(SEED + 1)
         turns = 0
+        met_s = time.monotonic() + 0.1 * 60 * self._options.minutes
+        while not self.ended.wait(1 / MEETING_PER_S) and time.monotonic() < met_s:
+            self._ask(request(None, seeds=(Seed(track_id=f"track-{int(rng.integers(TRACKS)):016d}"),)))
         while not self.ended.wait(1 / REQUESTS_PER_S):
-            who = f"user-{int(rng.integers(self._options.people)):08d}"
-            answer = self._client.submit(request(who), timeout_s=5)
-            answer.add_done_callback(self._note)
+            self._ask(request(f"user-{int(rng.integers(self._options.people)):08d}"))
             if turns % (REQUESTS_PER_S // CHANGES_PER_S) == 0:
                 self._client.post(CATALOG_TRACKS, track(int(rng.integers(TRACKS)), turns + 1))
             turns += 1
+
+    def _ask(self, asked: RecommendationRequest) -> None:
+        self._client.submit(asked, timeout_s=5).add_done_callback(self._note)
 
     def _note(self, answer: Any) -> None:
         status = "none" if answer.exception() else answer.result().status
@@ -153,9 +166,10 @@ def measure(here: Running, options: argparse.Namespace) -> dict[str, object]:
         began = time.monotonic()
         running_load.start()
         while not load.ended.wait(LOOK_S):
-            looked.append((time.monotonic() - began, here.resident_mb()))
+            looked.append((time.monotonic() - began, here.private_mb()))
         running_load.join()
         took_s = time.monotonic() - began
+        resident = here.resident_mb()
         behind = _lag(here, LISTENING_EVENTS, within_s=60)
     full = asyncio.run(_redis_bytes(here))
     steady = [(at, seen) for at, seen in looked if at > 0.1 * took_s]
@@ -166,7 +180,9 @@ def measure(here: Running, options: argparse.Namespace) -> dict[str, object]:
         "people": options.people,
         "behind_at_the_end": behind,
         "statuses": load.statuses,
-        "resident_mb": {
+        "graphs_built": here.log("worker-index").count(OPTIMISED),
+        "resident_mb_at_the_end": resident,
+        "private_mb": {
             name: {
                 "at_a_tenth": steady[0][1][name],
                 "middle": steady[len(steady) // 2][1].get(name),
@@ -177,7 +193,7 @@ def measure(here: Running, options: argparse.Namespace) -> dict[str, object]:
                     [seen.get(name, 0.0) for _, seen in steady[len(steady) // 2 :]],
                 ),
             }
-            for name in steady[0][1]
+            for name in sorted(set.intersection(*(set(seen) for _, seen in looked)))
         },
         "redis": {
             "empty": empty,
@@ -190,7 +206,8 @@ def measure(here: Running, options: argparse.Namespace) -> dict[str, object]:
             "resident_when_loaded": round((loaded - bare) * 1e6 / TRACKS),
         },
         "every_30_s": {
-            name: [round(seen.get(name, 0.0)) for _, seen in looked[:: BIN_S // LOOK_S]] for name in looked[0][1]
+            name: [round(seen.get(name, 0.0)) for _, seen in looked[:: BIN_S // LOOK_S]]
+            for name in sorted(set.union(*(set(seen) for _, seen in looked)))
         },
     }
 
@@ -209,6 +226,7 @@ def _lag(here: Running, spec: TopicSpec, within_s: float) -> int:
 
 def main() -> None:
     options = arguments(__doc__ or "", minutes=20, events=1_000_000, people=100_000)
+    os.environ[variable("optimise_above")] = str(OPTIMISE_ABOVE)
     with scratch() as data_dir, running(data_dir) as here:
         found = measure(here, options)
     report("soak", found)
