@@ -87,6 +87,8 @@ class EdgeIndex:
         # Queries ask for ids, and most of their tracks are here. Nobody else writes.
         self._kept = Kept()
         self._encoded = Encoded()
+        if not info.points_count:
+            self._encoded.all_read()
         self._orders = KeptOrders()
         self._kept_whole = Kept(_STARTS_MAX)
 
@@ -119,9 +121,8 @@ class EdgeIndex:
 
     def _write(self, versions: dict[int, Version]) -> None:
         """Store those that are not older than what is stored; between the look and the write nothing else runs."""
-        stored = self._shard_call(lambda ids: self._shard.retrieve(ids, [UPDATED_AT], self._learned), _texts(versions))
         learned: dict[int, Any] = {}
-        for record in stored:
+        for record in self._stored(versions, [UPDATED_AT], self._learned):
             number = _number(record.id)
             version = versions[number]
             if not version.forced and (record.payload or {}).get(UPDATED_AT, 0) > version.stamp:
@@ -139,6 +140,11 @@ class EdgeIndex:
             for number, one in versions.items():
                 self._encoded.keep(number, payloads[number][DOC], _acoustic(one.stored))
 
+    def _stored(self, points: Iterable[int], payload: Any, vectors: Any) -> Sequence[Any]:
+        """So much of those that are stored; the engine is not asked of new ones, which is what most writes are of."""
+        asked = self._encoded.may_be_stored(points)
+        return self._shard_call(lambda ids: self._shard.retrieve(ids, payload, vectors), _texts(asked)) if asked else ()
+
     async def update_vectors(self, name: str, vectors: Mapping[str, Vector]) -> set[str]:
         """Give tracks their vectors of one name, by track id; the ids of those that are indexed."""
         check_named(name, list(vectors.items()), self._dimensions)
@@ -151,8 +157,7 @@ class EdgeIndex:
 
     def _write_vectors(self, name: str, tracks: dict[int, str], vectors: Mapping[str, Vector]) -> set[str]:
         """Write those that are stored; of one that is not, the engine would make an error half-way."""
-        stored = self._shard_call(lambda ids: self._shard.retrieve(ids, False, False), _texts(tracks))
-        found = [_number(record.id) for record in stored]
+        found = [_number(record.id) for record in self._stored(tracks, False, False)]
         if found:
             points = [PointVectors(point_text(n), {name: floats(vectors[tracks[n]])}) for n in found]
             self._update(UpdateOperation.update_vectors(points), found, only=name)
@@ -164,7 +169,13 @@ class EdgeIndex:
         if only in (None, ACOUSTIC):
             self._kept.forget(points)
             self._encoded.forget(points)
-        self._shard_call(self._shard.update, operation)
+        if only == ACOUSTIC:
+            self._encoded.leave_out()
+        try:
+            self._shard_call(self._shard.update, operation)
+        except IndexUnavailable:
+            self._encoded.leave_out()
+            raise
         self._unflushed = True
         self._written.add(points)
 
@@ -215,8 +226,7 @@ class EdgeIndex:
             kept |= read
             missing = [number for number in missing if number not in read]
         if missing:
-            records = self._shard_call(lambda ids: self._shard.retrieve(ids, [DOC], names), _texts(missing))
-            read = dict(map(self._taken_in, records))
+            read = dict(map(self._taken_in, self._stored(missing, [DOC], names)))
             room.keep(read)
             kept |= read
         return [kept[number] for number in points if number in kept]
@@ -323,8 +333,10 @@ class EdgeIndex:
             for record in records:
                 if _number(record.id) not in self._encoded:
                     self._taken_in(record)
-            if after is None or self._encoded.is_full:
-                return
+            if after is None:
+                return self._encoded.all_read()
+            if self._encoded.is_full:
+                return None
             await asyncio.sleep(_WARMING * (time.monotonic() - began_s))
 
     async def count(self) -> int:

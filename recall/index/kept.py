@@ -104,9 +104,14 @@ class Encoded:
     """Tracks as they are stored, by point, in a third of the room that they take to work with.
 
     To decode one takes a microsecond, to read it from the engine fifteen: an answer looks at hundreds.
+
+    Attributes:
+        whole: whether every stored track is here, so that one that is not here is not stored either.
     """
 
     def __init__(self, most: int = ENCODED_MAX) -> None:
+        self.whole = False
+        self._left_out = False
         self._most = most
         self._tracks: dict[int, tuple[str, Vector | None]] = {}
 
@@ -129,10 +134,24 @@ class Encoded:
         found = ((number, self._tracks.get(number)) for number in points)
         return {number: _decoded(*one) for number, one in found if one is not None}
 
+    def all_read(self) -> None:
+        """Every stored track was here at some time."""
+        self.whole = not self._left_out
+
+    def leave_out(self) -> None:
+        """A stored track is not here any more, or nobody knows whether one is."""
+        self.whole, self._left_out = False, True
+
+    def may_be_stored(self, points: Iterable[int]) -> list[int]:
+        """Those of the points that are not known to be new."""
+        return [number for number in points if not self.whole or number in self._tracks]
+
     def keep(self, number: int, doc: str, acoustic: Vector | None) -> None:
         """Keep one as it is stored."""
         self._tracks[number] = doc, acoustic
-        _shorten(self._tracks, self._most)
+        if len(self._tracks) > self._most:
+            self.leave_out()
+            _shorten(self._tracks, self._most)
 
     def forget(self, points: Iterable[int]) -> None:
         """These points are about to be written."""

@@ -16,6 +16,7 @@ from qdrant_client import AsyncQdrantClient
 
 from recall.errors import IndexUnavailable
 from recall.index.edge import EdgeIndex
+from recall.index.kept import Encoded
 from recall.index.protocol import NO_FILTER, FeatureRange, TrackFilter, TrackIndex
 from recall.index.server import ServerIndex
 from recall.index.switched import SwitchedIndex
@@ -520,6 +521,52 @@ async def test_what_is_read_ahead_is_what_is_stored_and_gives_way_to_what_is_wri
         assert found[track.track.track_id].track == track.track
         assert found[track.track.track_id].vectors.keys() == track.vectors.keys()
     await again.close()
+
+
+async def _the_same(index: EdgeIndex, path: Path) -> EdgeIndex:
+    return index
+
+
+async def _opened_again(index: EdgeIndex, path: Path) -> EdgeIndex:
+    await index.close()
+    return EdgeIndex.open(path, dimensions=DIMENSIONS)
+
+
+async def _read_ahead(index: EdgeIndex, path: Path) -> EdgeIndex:
+    again = await _opened_again(index, path)
+    await again.warm_up()
+    return again
+
+
+async def _with_a_vector_written_alone(index: EdgeIndex, path: Path) -> EdgeIndex:
+    await index.update_vectors(ACOUSTIC, {"t010": along(3)})
+    return index
+
+
+@pytest.mark.parametrize("kept", [300_000, 40])
+@pytest.mark.parametrize("then", [_the_same, _opened_again, _read_ahead, _with_a_vector_written_alone])
+async def test_what_is_stored_is_found_whether_it_is_kept_in_memory_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: Callable[..., Any], kept: int
+) -> None:
+    monkeypatch.setattr("recall.index.edge.Encoded", lambda: Encoded(kept))
+    index = EdgeIndex.open(tmp_path, dimensions=DIMENSIONS)
+    tracks = [one(f"t{n:03}", along(n % 64), title="Stored", updated_at_ms=500) for n in range(100)]
+    await index.upsert(tracks)
+    await index.update_vectors(COOCCURRENCE, {"t010": along(9)})
+    index = await then(index, tmp_path)
+    await index.withdraw(["t020"])
+    await index.upsert([one(track.track.track_id, along(0), title="Older", updated_at_ms=400) for track in tracks])
+    await index.upsert([one("t010", along(1), title="Newer", updated_at_ms=600)])
+    assert await index.update_vectors(COOCCURRENCE, {"t011": along(7), "nobody": along(7)}) == {"t011"}
+    found = await index.fetch([*(track.track.track_id for track in tracks), "nobody"], with_vectors=True)
+    assert len(found) == 100
+    titles = {track_id: known.track.title for track_id, known in found.items()}
+    assert titles.pop("t010") == "Newer"
+    assert titles.pop("t020") == "Older"
+    assert set(titles.values()) == {"Stored"}
+    assert found["t010"].vectors[COOCCURRENCE].tolist() == along(9).tolist()
+    assert found["t011"].vectors[COOCCURRENCE].tolist() == along(7).tolist()
+    await index.close()
 
 
 async def test_optimisation_that_fails_leaves_the_index_as_it_was(

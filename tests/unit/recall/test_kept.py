@@ -89,3 +89,13 @@ def test_of_stored_tracks_the_oldest_go_first() -> None:
     for number, one in TRACKS.items():
         encoded.keep(number, payload_of(one.track)[DOC], None)
     assert list(encoded.tracks(range(6))) == [2, 3, 4, 5]
+
+
+def test_who_has_let_a_stored_track_go_knows_of_no_track_that_it_is_new() -> None:
+    encoded = Encoded(4)
+    encoded.all_read()
+    assert encoded.may_be_stored([0, 7]) == []
+    for number, one in TRACKS.items():
+        encoded.keep(number, payload_of(one.track)[DOC], None)
+    encoded.all_read()
+    assert encoded.may_be_stored([0, 7]) == [0, 7]
