@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import platform
 import weakref
 from collections.abc import Iterator
 
+import numpy as np
+import psutil
 import pytest
 
 from streams import garbage
@@ -63,3 +66,15 @@ def test_no_search_of_everything_comes_by_itself() -> None:
     assert len(kept) == 1_000_000
     assert 1 in searches
     assert 2 not in searches
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator of another library")
+def test_what_was_freed_goes_back_to_the_system() -> None:
+    # Each smaller than what the allocator maps by itself, and one at the end that keeps the heap from shrinking.
+    replaced = [np.ones(12_000) for _ in range(2_000)]
+    last = np.ones(12_000)
+    del replaced
+    held = psutil.Process().memory_info().rss
+    garbage.settle()
+    assert psutil.Process().memory_info().rss < held - 150_000_000
+    assert last.sum() == 12_000
