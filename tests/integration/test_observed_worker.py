@@ -100,7 +100,7 @@ def test_what_a_worker_does_is_counted(here: Installation) -> None:
         *("acoustic", "playlist", "same_artist", "similar_artists", "artist_neighbours", "neighbours", "factors"),
         *("fresh", "fresh_nearby", "genre_popular", "rising", "described", "session_neighbours"),
     )
-    own = {"after", "turn", "listener", "starts", "rank", "explore", "reply"}
+    own = {"after", "turn", "listener", "starts", "rank", "explore", "reply", "served"}
     assert {name for name in stages if not name.startswith("channel:")} == own
     assert stages.keys() >= {f"channel:{name}" for name in channels}
     assert (stages["turn"], stages["listener"], stages["starts"], stages["reply"]) == (4, 4, 4, 4)
