@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "growth": [],
     "collaborative": [],
     "learning": [],
+    "embedding": [],
+    "track2vec": [],
     "events": ["--runs", "5"],
     "startup": ["--runs", "5"],
     "person_bytes": [],
@@ -159,12 +161,37 @@ ROWS: Sequence[Row] = (
         lambda found: f"{found['p99_ratio']}",
     ),
     (
+        "embedding",
+        "tracks embedded a second, in batches of 4,096; one alone",
+        "200,000; 0.2 ms",
+        lambda found: (
+            f"{found['ours']['tracks_per_s']['p50']:,.0f} from records, "
+            f"{found['ours']['network_alone_per_s']['p50']:,.0f} from their numbers; "
+            f"{found['ours']['one_track_ms']['p50']} ms"
+        ),
+    ),
+    (
+        "track2vec",
+        "ten sessions into a co-occurrence model of a million tracks; gensim's own update of all",
+        "5 ms",
+        lambda found: (
+            f"{_tail(found['ours']['absorb_ms'])}; gone over again later, in the background, "
+            f"{_tail(found['ours']['settle_ms'])}; {found['gensim']['build_vocab_and_train_ms']['p50']:,.0f} ms"
+        ),
+    ),
+    (
         "events",
         "listening events a second, with effects in Redis",
         "6,000",
         lambda found: (
             f"{found['with_effects_per_s']['p50']:,.0f} (decoding only: {found['decode_only_per_s']['p50']:,.0f})"
         ),
+    ),
+    (
+        "events",
+        "plays and skips of what was shown that the ranking learns from, a second",
+        "5,000",
+        lambda found: f"{found['with_lessons_per_s']['p50']:,.0f}",
     ),
     (
         "startup",

@@ -2,7 +2,8 @@
 
     python -m bench.events [--events 60000] [--people 5000] [--runs 3]
 
-The runs of both alternate, on the same broker; events are in the topic before the clock starts.
+And how many a second the ranking learns from, each a play or a skip of one of the `SHOWN` tracks of an answer, joined
+with what was shown. The runs alternate, on the same broker; all records are in their topics before the clock starts.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import msgspec
 import numpy as np
 
 from bench.harness import arguments, report, scratch, summary
+from recall.ranking_features import SIZE, VERSION
 from streams.app import add_agent, create_app
 from streams.connections import connection_of
 from streams.delivery import BatchDelivery, DeadLetters, Edge, Received, Refusal
 from streams.embedded.stack import running_stack
+from streams.observing.metrics import LESSONS
 from streams.produce import FaustProducer
 from streams.roles import LISTENING_PACE, assemble
 from streams.settings import Settings
@@ -30,8 +33,11 @@ from streams.state.connection import connect
 from streams.state.popularity import PopularityStore
 from topics.admin import create_topics
 from topics.client import Client
-from topics.records import Listen, ListenKind
-from topics.specs import LISTENING_EVENTS
+from topics.records import Listen, ListenKind, Served, ServedItem
+from topics.specs import LISTENING_EVENTS, SERVED
+
+# Tracks of an answer that are reacted to.
+SHOWN = 15
 
 
 def publish(settings: Settings, count: int, people: int) -> None:
@@ -74,6 +80,72 @@ async def with_effects(settings: Settings, count: int) -> float:
         return await _rate(parts.apps[0], applied, count)
 
 
+def publish_answers(settings: Settings, count: int, people: int) -> int:
+    """What was shown, and as many plays and skips of it, which are given back."""
+    create_topics(connection_of(settings), settings.topic_prefix, 0, 1)
+    rng = np.random.default_rng(7)
+    answers = range(count // SHOWN)
+    users = (rng.zipf(1.3, len(answers)) % people).tolist()
+    features = [tuple(row) for row in np.round(rng.random((1_000, SIZE)), 4).tolist()]
+    skipped = rng.random(count) < 0.3
+    now_ms = int(time.time() * 1000)
+
+    def shown(answer: int) -> Served:
+        items = tuple(
+            ServedItem(
+                track_id=f"track-{answer * SHOWN + place:016d}",
+                position=place,
+                explored=False,
+                propensity=None,
+                features=features[(answer * SHOWN + place) % len(features)],
+                feature_names_version=VERSION,
+            )
+            for place in range(SHOWN)
+        )
+        return Served(
+            request_id=f"request-{answer:012d}",
+            user_id=f"user-{users[answer]:08d}",
+            surface="radio",
+            served_at_ms=now_ms,
+            policy_version="bench",
+            items=items,
+        )
+
+    def reaction(number: int) -> Listen:
+        return Listen(
+            event_id=f"event-{number:012d}-of-this-run",
+            user_id=f"user-{users[number // SHOWN]:08d}",
+            track_id=f"track-{number:016d}",
+            kind="skip" if skipped[number] else "play",
+            occurred_at_ms=now_ms + number,
+            played_ms=20_000 if skipped[number] else 240_000,
+            duration_ms=240_000,
+            request_id=f"request-{number // SHOWN:012d}",
+        )
+
+    with Client(connection_of(settings), settings.topic_prefix) as client:
+        client.publish_many(SERVED, map(shown, answers))
+        client.publish_many(LISTENING_EVENTS, map(reaction, range(len(answers) * SHOWN)))
+    return len(answers) * SHOWN
+
+
+async def with_lessons(settings: Settings, count: int) -> float:
+    """Events a second until the ranking has learned from every one."""
+    before = _learnt()
+
+    async def learnt() -> int:
+        return _learnt() - before
+
+    async with AsyncExitStack() as opened:
+        parts = await assemble(settings, ["learning"], opened)
+        return await _rate(parts.apps[0], learnt, count)
+
+
+def _learnt() -> int:
+    topics = (SERVED.name, LISTENING_EVENTS.name)
+    return sum(int(LESSONS.labels(topic, "learnt")._value.get()) for topic in topics)
+
+
 async def decode_only(settings: Settings, count: int) -> float:
     """Events a second when the agent does nothing with them."""
     seen = 0
@@ -107,7 +179,7 @@ async def _rate(app: Any, done: Callable[[], Awaitable[int]], count: int) -> flo
 
 
 def measure(data_dir: Path, events: int, people: int, runs: int) -> dict[str, object]:
-    rates: dict[str, list[float]] = {"with_effects": [], "decode_only": []}
+    rates: dict[str, list[float]] = {"with_effects": [], "decode_only": [], "with_lessons": []}
     with running_stack(data_dir) as stack:
         for _ in range(runs):
             prefix = f"b{uuid.uuid4().hex[:6]}"
@@ -121,6 +193,9 @@ def measure(data_dir: Path, events: int, people: int, runs: int) -> dict[str, ob
             publish(settings, events, people)
             rates["with_effects"].append(asyncio.run(with_effects(settings, events)))
             rates["decode_only"].append(asyncio.run(decode_only(settings, events)))
+            settings = msgspec.structs.replace(settings, topic_prefix=f"{prefix}l")
+            reactions = publish_answers(settings, events, people)
+            rates["with_lessons"].append(asyncio.run(with_lessons(settings, reactions)))
     return {f"{name}_per_s": summary(values, 0) for name, values in rates.items()}
 
 
