@@ -49,6 +49,8 @@ QUICK: Mapping[str, Sequence[str]] = {
     "simulator": ["--listeners", "8", "--sessions", "7", "--policies", "full,unlearned prior,no session"],
 }
 Found = Mapping[str, Any]
+# Stages that take less are in the file alone.
+LITTLE_MS = 0.3
 
 
 def run(name: str, options: Sequence[str]) -> dict[str, Any]:
@@ -85,6 +87,12 @@ def _gain(found: Found) -> str:
 
 def _tail(found: Found) -> str:
     return f"p50 {found['p50']} ms, p99 {found['p99']} ms"
+
+
+def _stages(found: Found) -> str:
+    """The stages that take most."""
+    taken = sorted(found.get("stages_ms", {}).items(), key=lambda one: -one[1])
+    return ", ".join(f"{name.removeprefix('channel:')} {ms:.1f}" for name, ms in taken if ms >= LITTLE_MS)
 
 
 def _slope(found: Found) -> str:
@@ -134,6 +142,12 @@ ROWS: Sequence[Row] = (
         "open loop, 100 requests/s",
         "p99 50 ms",
         lambda found: f"{_tail(found['open_loop']['ms'])}; {found['open_loop']['statuses']}",
+    ),
+    (
+        "requests",
+        "where the time of an answer goes, mean ms, channels in turns: from taste; from a seed",
+        "",
+        lambda found: "; ".join(_stages(found["sequential"][kind]) for kind in ("taste", "seed")),
     ),
     ("requests", "beside it, with 4 channels: from taste, from a seed, 100 requests/s", "", _four),
     (

@@ -9,10 +9,8 @@ what can be answered; what changed in the log is learned anew meanwhile, too.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +20,6 @@ import numpy as np
 
 from bench.harness import DATA, Running, arguments, report, running, scratch, summary
 from bench.requests import SEED, make_listeners, request, sequential, tracks_of
-from streams.observing.targets import read_targets
 from streams.serving.collection import OPTIMISED, OPTIMISING
 from streams.up import wait_until_searchable
 from topics.client import Client
@@ -30,6 +27,7 @@ from topics.records import Seed, Track
 from topics.specs import CATALOG_TRACKS
 
 LISTENED = 2_000
+RECALL = 'throughbeat_index_recall{vector="acoustic"}'
 BUILT_WITHIN_S = 900.0
 POLL_S = 0.02
 
@@ -92,16 +90,6 @@ def until_said(here: Running, text: str, times: int) -> float:
     return time.perf_counter()
 
 
-def recall_told(here: Running) -> float | None:
-    """What the worker itself measures: the share of the nearest that its searches find."""
-    for address in read_targets(here.settings.data_dir).values():
-        with urllib.request.urlopen(f"http://{address}/metrics") as answer:
-            found = re.search(r'throughbeat_index_recall\{vector="acoustic"\} (\S+)', answer.read().decode())
-        if found:
-            return round(float(found[1]), 4)
-    return None
-
-
 def main() -> None:
     options = arguments(__doc__, tracks=55_000, rate=25, seconds=40)
     with scratch() as data_dir, running(data_dir, str(DATA)) as here, here.client() as client:
@@ -113,7 +101,7 @@ def main() -> None:
         before = said(here, OPTIMISED)
         again = tracks_of(DATA / "tracks.csv.gz", options.tracks, np.random.default_rng(SEED))
         people = make_listeners(client, again[: 10 * 200])
-        sequential(client, people, again[:LISTENED], 60)
+        sequential(here, client, people, again[:LISTENED], 60)
         with asking(client, people, again[:LISTENED], options.rate) as asked:
             began_s = time.perf_counter()
             time.sleep(options.seconds)
@@ -136,7 +124,7 @@ def main() -> None:
             "after_ms": after,
             "p99_while_built_to_usual": round(float(during["p99"]) / float(usual["p99"]), 2),
             "without_an_answer": asked.failed,
-            "recall_told_by_the_worker": recall_told(here),
+            "recall_told_by_the_worker": here.metric(RECALL),
             "resident_mb": here.resident_mb(),
         }
         report("growth", figures)

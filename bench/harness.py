@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,7 @@ READY_FILE = "bench-ready.json"
 LOAD_BEFORE = os.getloadavg()[0]
 SETTLED_S = 30.0
 OUTSIDE = "throughbeat_index_tracks_outside_graph"
+STAGE = re.compile(r'throughbeat_answer_stage_seconds_sum\{stage="(.*)"\}')
 # Fewer values have no tails worth a figure.
 TAILS_FROM = 20
 DATA = Path(os.environ.get("THROUGHBEAT_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -90,10 +92,19 @@ class Running:
 
     def metric(self, name: str) -> float | None:
         """What the index worker says now, by name and labels as they are exported."""
+        return self.metrics().get(name)
+
+    def metrics(self) -> dict[str, float]:
+        """All that it says."""
         address = read_targets(self.settings.data_dir)["index"]
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
-        return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"{name} ")), None)
+            lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+    def stages_ms(self) -> dict[str, float]:
+        """Milliseconds that each stage of answers has taken so far, from its begin to its end."""
+        told = ((STAGE.fullmatch(name), seconds) for name, seconds in self.metrics().items())
+        return {found[1]: 1000 * seconds for found, seconds in told if found}
 
     def wait_until_learned(self, within_s: float = 600.0) -> float:
         """Wait until the collaborative tables hold all that the log does; how long that took."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import recall.channels
-from bench.harness import DATA, arguments, report, running, scratch, summary
+from bench.harness import DATA, Running, arguments, report, running, scratch, summary
 from streams.importing.tracks import open_tracks
 from streams.settings import variable
 from topics.client import Client
@@ -130,19 +130,22 @@ def skips(client: Client, people: dict[str, list[Track]], count: int) -> Figures
     return {"ms": summary(taken), "not_counted": late}
 
 
-def sequential(client: Client, people: dict[str, list[Track]], tracks: list[Track], count: int) -> Figures:
-    """Request to reply, one after the other: half from taste, half from a seed."""
+def sequential(
+    here: Running, client: Client, people: dict[str, list[Track]], tracks: list[Track], count: int
+) -> Figures:
+    """Request to reply, one after the other: half from taste, half from a seed; and the mean of each stage."""
     names = list(people)
     figures: Figures = {}
     for kind in ("taste", "seed"):
-        taken, inside = [], []
+        taken, inside, before = [], [], here.stages_ms()
         for number in range(count // 2):
             seeds = (Seed(track_id=tracks[number % len(tracks)].track_id),) if kind == "seed" else None
             began = time.perf_counter()
             reply = client.ask(request(names[number % len(names)], seeds=seeds), timeout_s=5)
             taken.append((time.perf_counter() - began) * 1000)
             inside.append(reply.took_ms)
-        figures[kind] = {"ms": summary(taken), "in_worker_ms": summary(inside)}
+        stages = {name: round((ms - before.get(name, 0.0)) / (count // 2), 2) for name, ms in here.stages_ms().items()}
+        figures[kind] = {"ms": summary(taken), "in_worker_ms": summary(inside), "stages_ms": stages}
     return figures
 
 
@@ -178,12 +181,12 @@ def channel_names() -> set[str]:
 
 
 def answers(
-    client: Client, people: dict[str, list[Track]], tracks: list[Track], options: argparse.Namespace
+    here: Running, client: Client, people: dict[str, list[Track]], tracks: list[Track], options: argparse.Namespace
 ) -> Figures:
     """Latency of answers, one after the other and at a steady rate, once a few have been given."""
-    sequential(client, people, tracks, 60)
+    sequential(here, client, people, tracks, 60)
     return {
-        "sequential": sequential(client, people, tracks, options.sequential),
+        "sequential": sequential(here, client, people, tracks, options.sequential),
         "open_loop": open_loop(client, people, tracks, options.rate, options.seconds),
     }
 
@@ -201,7 +204,7 @@ def main() -> None:
             people = make_listeners(client, tracks)
             figures = {
                 "seconds": {name: round(seconds, 1) for name, seconds in ready_s.items()},
-                **answers(client, people, tracks, options),
+                **answers(here, client, people, tracks, options),
                 "new_release": new_releases(client, people, options.releases),
                 "skip": skips(client, people, options.skips),
                 "resident_mb": here.resident_mb(),
@@ -209,7 +212,7 @@ def main() -> None:
         os.environ[variable("channels")] = ",".join(f"{name}=off" for name in sorted(channel_names() - FOUR))
         with running(data_dir) as here, here.client() as client:
             here.wait_until_settled()
-            figures["four_channels"] = {"on": sorted(FOUR), **answers(client, people, tracks, options)}
+            figures["four_channels"] = {"on": sorted(FOUR), **answers(here, client, people, tracks, options)}
     report("requests", figures)
 
 
