@@ -40,9 +40,11 @@ def tied(argv: Sequence[str]) -> tuple[str, ...]:
 def may_be_stopped(process: psutil.Process) -> bool:
     """Whether a process is tied already, where it is to be: stopped before, it would wait for ever.
 
-    On other systems than Linux never: it is the launcher that has the number.
+    On other systems than Linux never: it is the launcher that has the number. Without a command it is still becoming
+    the launcher.
     """
-    return sys.platform == "linux" and str(_LAUNCHER) not in process.cmdline()
+    command = process.cmdline() if sys.platform == "linux" else []
+    return bool(command) and str(_LAUNCHER) not in command
 
 
 def _open_process(child: Child) -> Process:
