@@ -296,6 +296,11 @@ class Track2Vec:
         self.given.put(rows[far], places[far])
         return {self.track_ids[row]: place for row, place in zip(rows[far].tolist(), places[far], strict=True)}
 
+    @property
+    def is_given(self) -> bool:
+        """Whether `moved` has looked at all that has been gone over."""
+        return not self._touched
+
     def was_given(self, track_ids: Sequence[str], vectors: Mapping[str, Matrix]) -> None:
         """These tracks have these unit vectors out there, or none; the next look finds those that are elsewhere."""
         none = np.zeros(self.config.dimensions, np.float32)

@@ -18,6 +18,7 @@ from recall.merge import Merged
 from recall.query import DEFAULT_BREADTH
 from recall.session import SKIPPED
 from recall.spacing import artists_of
+from recall.streak import TERM as STREAK
 from recall.surfaces import Surface
 from recall.tracks import CataloguedTrack, Vector, matrix
 
@@ -31,7 +32,7 @@ SEED_ARTISTS_MAX = 3
 POPULAR = 70.0
 VARIETY = "variety"
 # What takes from a score because of the session.
-PUSHES = (SKIPPED, FATIGUE, REPEAT)
+PUSHES = (SKIPPED, STREAK, FATIGUE, REPEAT)
 # Releases of the artists that somebody listens to have at least so much of a list: what learns from lists has nothing
 # to say for a track that is in none.
 SHARE_OF_NEWS = 0.1

@@ -44,9 +44,10 @@ from recall.seeds import (
 from recall.session import Mood, merged_session, mood
 from recall.shelf import Shelf
 from recall.spacing import spread
+from recall.streak import skipped_in_a_row, turned_away
 from recall.surfaces import DEFAULT_SURFACE, Surface, surface_of
 from recall.texts.matches import Texts
-from recall.tracks import CataloguedTrack, IndexedTrack, Vector
+from recall.tracks import ACOUSTIC, COOCCURRENCE, CataloguedTrack, IndexedTrack, Vector
 from topics.records import Listen, ListeningContext, RecommendationRequest, Understood
 
 # Candidates asked of each channel, and ranked, per track of the answer: first few, and many when that leaves it short,
@@ -85,6 +86,7 @@ class Beginning:
     Attributes:
         request: with its filters narrowed to what its words ask for.
         held: tracks that its seeds stand for or hold.
+        skipped: in a row, the latest first.
         none: why there can be no list.
     """
 
@@ -95,6 +97,7 @@ class Beginning:
     felt: Mood
     missing: tuple[str, ...]
     disliked: tuple[CataloguedTrack, ...]
+    skipped: tuple[IndexedTrack, ...] = ()
     none: str | None = None
 
 
@@ -173,6 +176,7 @@ class Recommender:
                 sifted = Sifted(fuse(found, weights), rules)
                 distinct = await self._judged(begun.query, one_release_each(sifted, most))
                 vectors = await self._vectors(distinct)
+                distinct = await self._turned_away(distinct, vectors, begun.skipped)
                 scene = self._scene(begun.query, vectors, person, request.context)
                 ordered = reorder(rank(distinct, vectors, begun.felt), scene, policy)
                 wanted = with_news(balance, releases_in(distinct)) if starts else balance
@@ -211,15 +215,17 @@ class Recommender:
         target = together([one.target for one in seeds if one.target], self.texts)
         if target:
             target, request = await self._narrowed(target, request, person)
+        heard = session if self.sessions else ()
         artists, words = [one.artist_id for one in seeds if one.artist_id], target.words if target else None
         return Beginning(
             request,
             build_query(request, person, starts, artists, now_ms=now_ms, described=words),
             {track_id for one in seeds for track_id in (*one.track_ids, *one.also)},
             (*(one.understood for one in seeds if one.understood), *([told(target)] if target else ())),
-            mood(session if self.sessions else (), known),
+            mood(heard, known),
             tuple(f"seed:{describe(one.seed)}" for one in missing),
             tuple(known[track_id].track for track_id in person.dislikes if track_id in known),
+            tuple(known[track_id] for track_id in skipped_in_a_row(heard) if track_id in known),
             none,
         )
 
@@ -291,8 +297,17 @@ class Recommender:
         vectors = await self.index.vectors(newcomers) if newcomers else {}
         return judged(candidates, self.shelf.scores(query, tracks, vectors))
 
-    async def _vectors(self, candidates: Sequence[Merged]) -> Mapping[str, Vector]:
-        return await self.index.vectors([one.track.track_id for one in candidates]) if candidates else {}
+    async def _vectors(self, candidates: Sequence[Merged], using: str = ACOUSTIC) -> Mapping[str, Vector]:
+        return await self.index.vectors([one.track.track_id for one in candidates], using=using) if candidates else {}
+
+    async def _turned_away(
+        self, candidates: list[Merged], sounds: Mapping[str, Vector], skipped: Sequence[IndexedTrack]
+    ) -> list[Merged]:
+        """The candidates with what a streak of skips costs them; nobody else has another look at the index."""
+        if not skipped:
+            return candidates
+        lists = await self._vectors(candidates, COOCCURRENCE)
+        return turned_away(candidates, skipped, {ACOUSTIC: sounds, COOCCURRENCE: lists})
 
 
 def releases_in(candidates: Sequence[Merged]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable
@@ -11,21 +12,31 @@ from kafka.admin import KafkaAdminClient
 from models.tables import MODEL
 from streams.connections import connection_of
 from streams.errors import StreamError
-from streams.lag import lag_of
+from streams.lag import end_offsets, lag_of
 from streams.refreshing import SEED, refresh
 from streams.settings import Settings
+from streams.state.connection import connect
+from streams.state.settling import Settling
 from topics.client import Client
 from topics.errors import RequestTimedOut
 from topics.records import RecommendationRequest
-from topics.specs import CATALOG_ARTISTS, CATALOG_PLAYLISTS, CATALOG_TRACKS, LISTENING_SESSIONS, TopicSpec
+from topics.specs import (
+    CATALOG_ARTISTS,
+    CATALOG_PLAYLISTS,
+    CATALOG_TRACKS,
+    LISTENING_SESSIONS,
+    TopicSpec,
+    full_name,
+)
 
+COOCCURRENCE = "cooccurrence"
 # What grows by the event, and the topics that it grows by.
 READERS: tuple[tuple[str, TopicSpec], ...] = (
     ("catalogue", CATALOG_TRACKS),
     ("catalogue", CATALOG_ARTISTS),
     ("catalogue", CATALOG_PLAYLISTS),
-    ("cooccurrence", CATALOG_PLAYLISTS),
-    ("cooccurrence", LISTENING_SESSIONS),
+    (COOCCURRENCE, CATALOG_PLAYLISTS),
+    (COOCCURRENCE, LISTENING_SESSIONS),
 )
 LOOK_S = 0.2
 ANSWER_WITHIN_S = 5.0
@@ -54,16 +65,22 @@ def catch_up(
     Raises:
         NotCaughtUp: they have not within the time.
         BrokerUnavailable: Kafka does not answer.
+        StoreUnavailable: Redis does not answer.
     """
-    _until_read(settings, time.monotonic() + within_s, on_step)
+    has_lists = _until_read(settings, time.monotonic() + within_s, on_step)
     version = str(refresh(settings, SEED, on_step)["version"])
     if wait:
+        deadline_s = time.monotonic() + within_s
+        if has_lists:
+            on_step("waiting for Track2Vec to have gone over all lists", 0, 1)
+            asyncio.run(_until_settled(settings, deadline_s))
         on_step("waiting for answers that use it", 0, 1)
-        until_served(settings, version, time.monotonic() + within_s)
+        until_served(settings, version, deadline_s)
     return version
 
 
-def _until_read(settings: Settings, deadline_s: float, on_step: OnStep) -> None:
+def _until_read(settings: Settings, deadline_s: float, on_step: OnStep) -> bool:
+    """Wait for the workers to have read all; whether there are lists that are learned from as they come."""
     admin = connection_of(settings).open(KafkaAdminClient)
     try:
         for role, spec in READERS:
@@ -74,8 +91,26 @@ def _until_read(settings: Settings, deadline_s: float, on_step: OnStep) -> None:
                         f"{left:,} records of {spec.name} wait for a worker with the role {role}: is one running?"
                     )
                 time.sleep(LOOK_S)
+        lists = [full_name(spec, settings.topic_prefix) for role, spec in READERS if role == COOCCURRENCE]
+        return any(any(end_offsets(admin, topic).values()) for topic in lists)
     finally:
         admin.close()
+
+
+async def _until_settled(settings: Settings, deadline_s: float) -> None:
+    redis = connect(settings)
+    try:
+        settling = Settling(redis, settings)
+        asked = await settling.ask()
+        while not await settling.is_told(asked):
+            if time.monotonic() > deadline_s:
+                raise NotCaughtUp(
+                    f"lists that came are still being learned from by the worker with the role {COOCCURRENCE}: is it "
+                    "running? Wait longer with `--within`"
+                )
+            await asyncio.sleep(LOOK_S)
+    finally:
+        await redis.aclose()
 
 
 def until_served(settings: Settings, version: str, deadline_s: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import threading
 import time
@@ -55,6 +56,8 @@ class Learner:
         self._thread = ThreadPoolExecutor(1, "learner", initializer=_come_last)
         # Learned, and not in the catalogue yet: an order to try again in.
         self._missing: dict[str, None] = {}
+        # What had come at that time is learned, and where it moved tracks the index has them.
+        self._brought_s, self._brought = -math.inf, asyncio.Condition()
 
     @property
     def version(self) -> str:
@@ -105,11 +108,23 @@ class Learner:
             if self._model.due and time.monotonic() - written_s < HOLD_S:
                 await asyncio.sleep(WRITE_S)
                 continue
-            moved = await self._run(lambda: self._model.moved(WORTH_A_WRITE, LOOKED_AT))
+            began_s = time.monotonic()
+            moved, is_all = await self._run(self._moved)
             await self._retried(partial(self._write, moved))
+            if is_all:
+                async with self._brought:
+                    self._brought_s = began_s
+                    self._brought.notify_all()
             if not moved:
                 written_s = time.monotonic()
             await asyncio.sleep(WRITE_S if not moved else WRITE_REST_S)
+
+    async def brought(self) -> None:
+        """Wait until what was absorbed before is learned, and the index has what is in the catalogue of it."""
+        since_s = time.monotonic()
+        async with self._brought:
+            await self._brought.wait_for(lambda: self._brought_s >= since_s)
+        await self._offer(list(self._missing))
 
     async def keep_compared(self) -> None:
         """Look at all that the index has, round after round; what is elsewhere, or not there, is written again."""
@@ -123,10 +138,7 @@ class Learner:
         """Offer again, a few at a time, what the catalogue did not hold."""
         while True:
             await asyncio.sleep(RETRY_S)
-            some = list(islice(self._missing, MISSING_AT_ONCE))
-            for track_id in some:
-                del self._missing[track_id]
-            await self._retried(partial(self._write, self.known(some)))
+            await self._offer(list(islice(self._missing, MISSING_AT_ONCE)))
 
     async def keep_safe(self) -> None:
         """Write a snapshot now and then, and tell how it goes."""
@@ -147,9 +159,20 @@ class Learner:
     def _model(self) -> Track2Vec:
         return self._state.model
 
+    def _moved(self) -> tuple[dict[str, Vector], bool]:
+        """Some of what has moved, and whether it is all that what came until now will move."""
+        learns = bool(self._model.due)
+        moved = self._model.moved(WORTH_A_WRITE, LOOKED_AT)
+        return moved, not learns and self._model.is_given
+
     async def _compare(self, track_ids: Sequence[str]) -> None:
         stored = await self._index.vectors(track_ids, using=COOCCURRENCE)
         await self._run(lambda: self._model.was_given(track_ids, stored))
+
+    async def _offer(self, track_ids: Sequence[str]) -> None:
+        for track_id in track_ids:
+            self._missing.pop(track_id, None)
+        await self._retried(partial(self._write, self.known(track_ids)))
 
     async def _places(self, track_ids: Sequence[str]) -> dict[str, Vector]:
         """Where the index has tracks; nothing while it is away: no list has to wait for it."""

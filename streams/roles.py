@@ -57,7 +57,7 @@ from streams.serving.live import LiveVersions
 from streams.sessions import CaughtUp, SessionCloser
 from streams.settings import Settings
 from streams.state.catalogue import CatalogueStore
-from streams.state.connection import connect
+from streams.state.connection import RedisConnection, connect
 from streams.state.discoveries import DiscoveryStore
 from streams.state.evidence import EvidenceReader, EvidenceWriter
 from streams.state.feedback import FeedbackStore
@@ -66,6 +66,7 @@ from streams.state.persons import PERSON_EVENT_IDS, PersonStore
 from streams.state.popularity import PopularityStore
 from streams.state.rankings import RankingStore
 from streams.state.sessions import SessionStore
+from streams.state.settling import Settling
 from streams.turns import Turns
 from streams.worker import Parts, Role
 from topics.connection import BrokerUnavailable
@@ -133,7 +134,7 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
         versions = await open_versions(settings, parts, roles, opened)
         texts = open_texts(settings, parts, versions.index, opened)
     if "cooccurrence" in roles and versions is not None:
-        known = await add_cooccurrence(settings, parts, versions.index, opened)
+        known = await add_cooccurrence(settings, parts, versions.index, redis, opened)
     if "catalogue" in roles and versions is not None:
         store = CatalogueStore(redis, settings)
         await versions.fill_with(partial(attach_catalogue, settings, versions, store, texts, known))
@@ -194,7 +195,9 @@ def add_texts(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TextI
     return texts
 
 
-async def add_cooccurrence(settings: Settings, parts: Parts, index: TrackIndex, opened: AsyncExitStack) -> Known:
+async def add_cooccurrence(
+    settings: Settings, parts: Parts, index: TrackIndex, redis: RedisConnection, opened: AsyncExitStack
+) -> Known:
     """Agents for playlists and sessions, and what learns from them; returns what tells the vectors it has learned.
 
     The group carries the identity of what was learned: when that is gone, all is read again.
@@ -204,7 +207,7 @@ async def add_cooccurrence(settings: Settings, parts: Parts, index: TrackIndex, 
 
     learner = await open_learner(settings, index)
     opened.push_async_callback(learner.close)
-    parts.background += learner.duties
+    parts.background += [*learner.duties, partial(Settling(redis, settings).keep_told, learner.brought)]
     parts.models["track2vec"] = learner.version
     effects = CooccurrenceEffects(learner)
     app = create_app(settings, f"cooccurrence.{learner.identity}")

@@ -138,11 +138,11 @@ class RecommendationAgent:
         # Whoever asked does not wait for the log's record to be made.
         with timed("reply"):
             await self._send(asked.address, asked.request.request_id, value)
+        count_reply(reply)
+        count_request(reply, time.time() - message.timestamp)
         if shown.items:
             with timed("served"):
                 await self._tell_served(asked.request, shown)
-        count_reply(reply)
-        count_request(reply, time.time() - message.timestamp)
 
     async def _admit(self, message: Any) -> Asked:
         began_s = time.perf_counter()

@@ -115,3 +115,8 @@ def artists_key(prefix: str) -> str:
 def playlists_key(prefix: str) -> str:
     """All playlists, by id."""
     return f"{prefix}playlists"
+
+
+def settling_keys(prefix: str) -> tuple[bytes, bytes]:
+    """The number of the last question whether all that came is learned, and of the last that was answered."""
+    return f"{prefix}settling:{{all}}:asked".encode(), f"{prefix}settling:{{all}}:told".encode()

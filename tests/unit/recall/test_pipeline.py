@@ -15,10 +15,10 @@ from recall.explain import explain
 from recall.person import NOBODY, Anchor, Person
 from recall.pipeline import Answer, Recommender
 from recall.query import RecallQuery
-from recall.tracks import IndexedTrack
+from recall.tracks import COOCCURRENCE, IndexedTrack
 from tests.brute_index import BruteIndex
 from tests.brute_texts import BruteTexts
-from tests.unit.recall.tracks import at
+from tests.unit.recall.tracks import at, direction
 from topics.records import Features, Filters, Listen, RecommendationRequest, Seed
 
 NOW = 1_700_000_000_000
@@ -163,6 +163,33 @@ async def test_callers_own_events_count_like_published_ones() -> None:
     after = ids(await ask(made, **asked, session=(skip,)))
     assert "t51" in before
     assert "t51" not in after
+
+
+async def test_three_skips_of_one_pocket_turn_the_next_list_away_from_it() -> None:
+    # Two kinds of music that only the lists which hold their tracks tell apart.
+    tracks = [
+        IndexedTrack(one.track, {**one.vectors, COOCCURRENCE: direction(90 * (n % 2) + n / 10)})
+        for n, one in enumerate(at(n / 100, f"t{n}", f"by t{n}") for n in range(60))
+    ]
+    made = recommender(tracks)
+    person = Person(anchors=(Anchor("t58", 1.0, NOW), Anchor("t59", 1.0, NOW)))
+
+    async def listed(*skipped: int, played_ms: int = 3_000) -> list[int]:
+        session = tuple(
+            Listen(event_id=str(n), user_id="u", kind="skip", occurred_at_ms=NOW, track_id=f"t{n}", played_ms=played_ms)
+            for n in skipped
+        )
+        return [int(one[1:]) for one in ids(await ask(made, person, session=session, limit=20))]
+
+    def share_of_the_odd(rows: list[int]) -> float:
+        return sum(row % 2 for row in rows) / len(rows)
+
+    before = share_of_the_odd(await listed())
+    assert before >= 0.4
+    assert share_of_the_odd(await listed(1, 3, 5)) <= before / 2
+    # Neither two of them do so, nor late ones.
+    assert share_of_the_odd(await listed(3, 5)) > before / 2
+    assert share_of_the_odd(await listed(1, 3, 5, played_ms=25_000)) > before / 2
 
 
 async def test_higher_breadth_serves_every_pocket() -> None:

@@ -124,6 +124,33 @@ async def test_nothing_is_written_that_is_still_being_learned(tmp_path: Path) ->
     assert set(due_at_writes) == {0}
 
 
+@pytest.mark.parametrize("looked_at", [32, 1_024])
+async def test_it_is_told_when_what_came_before_is_in_the_index_and_not_sooner(
+    looked_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOKED_AT", looked_at)
+    state = LearnedState.open(tmp_path / "state", None, "grown", 3)
+    index = BruteIndex([IndexedTrack(track(f"t{i}")) for i in range(300)])
+    made = Learner(state, index)
+    duties = [asyncio.create_task(duty()) for duty in (made.keep_written, made.keep_learning)]
+    for round_ in range(2):
+        some = [f"t{150 * round_ + j}" for j in range(150)]
+        await made.absorb([change(20 * round_ + i, *(some[(7 * i + j) % 150] for j in range(20))) for i in range(20)])
+        async with asyncio.timeout(30):
+            await made.brought()
+        assert not state.model.due
+        assert has(index, *some)
+        # Where the index has them is where they are.
+        places = made.known(some)
+        nearness = [float(index.stored[one].vectors[COOCCURRENCE] @ place) for one, place in places.items()]
+        assert len(nearness) == 150
+        assert min(nearness) > 1 - module.WORTH_A_WRITE - 1e-5
+    for duty in duties:
+        duty.cancel()
+    await asyncio.gather(*duties, return_exceptions=True)
+    await made.close()
+
+
 async def test_what_is_learned_for_ever_is_written_all_the_same(
     tmp_path: Path, index: Flaky, monkeypatch: pytest.MonkeyPatch
 ) -> None:
