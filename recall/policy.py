@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.bandit import Array, Posterior, posterior_of
 from models.skip_weights import SkipWeights
@@ -80,15 +81,26 @@ def reorder(candidates: Sequence[Merged], scene: Scene, policy: Policy) -> Order
     features = features_of(candidates, scene, scores)
     if policy.skips.seen and candidates:
         features[:, COLUMN[CHANCE]] = chances_of(policy.skips, skip_rows(features))
-    rows = {one.track.track_id: row for row, one in enumerate(candidates)}
+    ids = [one.track.track_id for one in candidates]
+    rows = {track_id: row for row, track_id in enumerate(ids)}
     change = ordering(policy.posterior.mean) - ordering(PRIOR.mean)
     if np.abs(change).max() < NOTHING:
         return Ordered(list(candidates), features, rows)
     terms = features @ change
     scores = scores + terms
-    ids = np.array([one.track.track_id for one in candidates])
-    order, told = np.lexsort((ids, np.where(np.isfinite(scores), -scores, np.inf))), terms.tolist()
-    return Ordered([_moved(candidates[row], told[row]) for row in order.tolist()], features, rows)
+    told = terms.tolist()
+    return Ordered([_moved(candidates[row], told[row]) for row in _best_first(scores, ids)], features, rows)
+
+
+def _best_first(scores: Array, track_ids: Sequence[str]) -> list[int]:
+    """Rows by score, those that are no numbers last, ties by track id."""
+    worst_last = np.where(np.isfinite(scores), -scores, np.inf)
+    order: NDArray[np.intp] = np.argsort(worst_last)
+    # Names are long to sort by, and hardly ever needed.
+    if not (np.diff(worst_last[order]) > 0).all():
+        order = np.lexsort((np.array(track_ids), worst_last))
+    found: list[int] = order.tolist()
+    return found
 
 
 def _moved(one: Merged, term: float) -> Merged:

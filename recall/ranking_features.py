@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from recall.merge import K, Merged
 from recall.query import RecallQuery
 from recall.session import FINISHED, IN_MOOD, SKIPPED
 from recall.skip_chance import CHANCE, LAST, LATELY, rows_of, said_by
-from recall.tracks import CataloguedTrack, Vector
+from recall.tracks import CataloguedTrack, Vector, matrix
 from topics.records import Listen, ListeningContext
 
 VERSION = "5"
@@ -173,9 +174,9 @@ def features_of(candidates: Sequence[Merged], scene: Scene, scores: Array | None
     popularity = [(track.popularity or 0.0) / 100 for track in tracks]
     rows[:, COLUMN["bias"]] = 1.0
     rows[:, COLUMN["prior_score"]] = _centred(scores_of(candidates) if scores is None else scores)
-    terms = set().union(*(one.contributions for one in candidates))
-    for name in terms.intersection(TERMS):
-        rows[:, COLUMN[name]] = [one.contributions.get(name, 0.0) for one in candidates]
+    given = [one.contributions for one in candidates]
+    for name in set().union(*given).intersection(TERMS):
+        rows[:, COLUMN[name]] = [terms.get(name, 0.0) for terms in given]
     _fill_channels(rows, candidates)
     rows[:, COLUMN["likeness"]] = _likeness(tracks, scene)
     rows[:, COLUMN["together"]] = scene.together(tracks)
@@ -207,7 +208,7 @@ def at_positions(rows: Array, positions: Sequence[int]) -> list[tuple[float, ...
 
 def scores_of(candidates: Sequence[Merged]) -> Array:
     """(N,) their scores."""
-    return np.array([one.score for one in candidates])
+    return np.array([sum(one.contributions.values()) for one in candidates])
 
 
 def _centred(scores: Array) -> Array:
@@ -216,11 +217,21 @@ def _centred(scores: Array) -> Array:
     return np.where(known, scores - scores[known].mean(), 0.0) if known.any() else np.zeros(len(scores))
 
 
+class _Columns(dict[str, int]):
+    """Channel -> its column; those without one of their own share one."""
+
+    def __missing__(self, name: str) -> int:
+        return COLUMN["other_channel"]
+
+
+_COLUMN_OF = _Columns({name: COLUMN[name] for name in CHANNELS})
+
+
 def _fill_channels(rows: Array, candidates: Sequence[Merged]) -> None:
-    columns, other = {name: COLUMN[name] for name in CHANNELS}, COLUMN["other_channel"]
-    row = np.repeat(np.arange(len(candidates)), [len(one.ranks) for one in candidates])
-    column = np.array([columns.get(name, other) for one in candidates for name in one.ranks], np.intp)
-    ranks = np.array([rank for one in candidates for rank in one.ranks.values()], np.float64)
+    found = [one.ranks for one in candidates]
+    row = np.repeat(np.arange(len(found)), list(map(len, found)))
+    column = np.array(list(map(_COLUMN_OF.__getitem__, chain.from_iterable(found))), np.intp)
+    ranks = np.array([rank for some in found for rank in some.values()], np.float64)
     np.maximum.at(rows.reshape(-1), row * SIZE + column, K / (K + ranks))
 
 
@@ -230,8 +241,8 @@ def _likeness(tracks: Sequence[CataloguedTrack], scene: Scene) -> Array:
     found = [scene.vectors.get(track.track_id) for track in tracks] if starts else []
     known = [row for row, vector in enumerate(found) if vector is not None]
     if known:
-        placed = np.concatenate([vector for vector in found if vector is not None]).reshape(len(known), -1)
-        nearest[known] = np.clip((np.stack(starts) @ placed.T).max(axis=0), 0, 1)
+        placed = matrix([vector for vector in found if vector is not None])
+        nearest[known] = np.clip((matrix(starts) @ placed.T).max(axis=0), 0, 1)
     return nearest
 
 
@@ -257,19 +268,20 @@ def _epoch_day(release_date: str) -> int:
 def _fill_past(rows: Array, tracks: Sequence[CataloguedTrack], scene: Scene) -> None:
     by_genre, by_artist = _shares(scene.query)
     if by_genre:
-        rows[:, COLUMN["genre_share"]] = [
-            _greatest(by_genre, track.genres) if track.genres else 0.0 for track in tracks
-        ]
-    if by_artist or scene.followed:
-        # Most tracks have one artist, and their list need not be gone over.
-        artists = [
-            (track.artists[0].artist_id or "",) if len(track.artists) == 1 else track.artist_ids for track in tracks
-        ]
-        rows[:, COLUMN["artist_share"]] = [
-            by_artist.get(some[0], 0.0) if len(some) == 1 else _greatest(by_artist, some) for some in artists
-        ]
-        if scene.followed:
-            rows[:, COLUMN["followed"]] = [not scene.followed.isdisjoint(some) for some in artists]
+        # Many tracks have the genres of their artist, and the same ones.
+        shares = {genres: _greatest(by_genre, genres) for genres in {track.genres for track in tracks}}
+        rows[:, COLUMN["genre_share"]] = [shares[track.genres] for track in tracks]
+    wanted = by_artist.keys() | scene.followed
+    share, followed = COLUMN["artist_share"], COLUMN["followed"]
+    # Few candidates are by any of these.
+    for row, artist_id in [
+        (row, artist.artist_id)
+        for row, track in enumerate(tracks if wanted else ())
+        for artist in track.artists
+        if artist.artist_id in wanted
+    ]:
+        rows[row, share] = max(rows[row, share], by_artist.get(artist_id or "", 0.0))
+        rows[row, followed] = rows[row, followed] or artist_id in scene.followed
     if scene.heard:
         at_ms = [scene.heard.get(track.track_id, NEVER_MS) for track in tracks]
         days = np.maximum(0.0, (scene.query.now_ms - np.array(at_ms, np.float64)) / DAY_MS)

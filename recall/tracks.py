@@ -15,8 +15,8 @@ Vector = NDArray[np.float32]
 
 
 def matrix(vectors: Sequence[Vector]) -> NDArray[np.float32]:
-    """(N, D) of at least one vector; `np.stack` takes three times as long."""
-    return np.concatenate(vectors).reshape(len(vectors), -1)
+    """(N, D) of at least one vector, not to be written to; `np.stack` takes ten times as long."""
+    return np.frombuffer(b"".join(vectors), np.float32).reshape(len(vectors), -1)  # type: ignore[arg-type]
 
 
 ACOUSTIC = "acoustic"
