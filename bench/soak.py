@@ -2,9 +2,10 @@
 
     python -m bench.soak [--minutes 20] [--events 1000000] [--people 100000]
 
-Everybody has an event in the first tenth of the time, and every track is met; after that, whatever grows grows with
-what is done and not with who is there. The search graph is built anew whenever `OPTIMISE_ABOVE` tracks are outside it,
-several times in all: what is written stays in memory until then.
+What is bounded begins at its bounds: there are as many past sessions as the models hold, and they have learned from
+all of them. Everybody has an event in the first tenth of the time, and every track is met; after that, whatever grows
+grows with what is done and not with who is there. The search graph is built anew whenever `OPTIMISE_ABOVE` tracks are
+outside it, several times in all: what is written stays in memory until then.
 
 Memory is private memory, without pages of files. Slopes are of the time after the first tenth, by least squares over
 medians of `BIN_S` seconds, with 95 % intervals by bootstrap over those.
@@ -25,17 +26,30 @@ from kafka.admin import KafkaAdminClient
 
 from bench.harness import Running, arguments, report, running, scratch
 from bench.requests import listen, request
+from streams.catching_up import catch_up
 from streams.connections import connection_of
 from streams.lag import lag_of
 from streams.serving.collection import OPTIMISED
 from streams.settings import variable
 from streams.state.connection import connect
 from topics.client import Client, Window
-from topics.records import Album, ArtistRef, Features, ListenKind, RecommendationRequest, Seed, Track
-from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, TopicSpec
+from topics.records import (
+    Album,
+    ArtistRef,
+    Features,
+    ListeningSession,
+    ListenKind,
+    RecommendationRequest,
+    Seed,
+    SessionTrack,
+    Track,
+)
+from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, LISTENING_SESSIONS, TopicSpec
 
 SEED = 7
 TRACKS, ARTISTS = 20_000, 2_000
+SESSIONS, TRACKS_OF_SESSION = 60_000, 16
+LEARNED_WITHIN_S = 1_200.0
 REQUESTS_PER_S, CHANGES_PER_S = 10, 5
 # While tracks are met, so many requests a second, from tracks drawn at random.
 MEETING_PER_S = 25
@@ -67,6 +81,20 @@ def track(number: int, edition: int) -> Track:
         ),
         duration_ms=200_000 + number,
     )
+
+
+def past_sessions(people: int) -> Iterator[ListeningSession]:
+    """More than any model holds."""
+    rng, now_ms = np.random.default_rng(SEED), int(time.time() * 1000)
+    for number in range(SESSIONS):
+        heard = (rng.zipf(1.2, TRACKS_OF_SESSION) % TRACKS).tolist()
+        yield ListeningSession(
+            session_id=f"past-{number}",
+            user_id=f"user-{number % people:08d}",
+            started_at_ms=now_ms - 3_600_000,
+            ended_at_ms=now_ms,
+            tracks=tuple(SessionTrack(track_id=f"track-{one:016d}", heard=1.0) for one in heard),
+        )
 
 
 def people(count: int, events: int, rng: np.random.Generator) -> Iterator[int]:
@@ -140,6 +168,18 @@ def slope(seconds: Sequence[float], values: Sequence[float]) -> dict[str, float]
     return {"mb_per_hour": round(found, 2), "low": round(float(low), 2), "high": round(float(high), 2)}
 
 
+def grown(seen: Sequence[tuple[float, float]]) -> dict[str, object]:
+    """How much of a process there was, at seconds, in MB."""
+    half = seen[len(seen) // 2 :]
+    return {
+        "at_a_tenth": seen[0][1],
+        "middle": half[0][1],
+        "end": half[-1][1],
+        "slope": slope(*zip(*seen, strict=True)),
+        "slope_of_second_half": slope(*zip(*half, strict=True)),
+    }
+
+
 async def _redis_bytes(here: Running) -> dict[str, float]:
     """What Redis says that its data takes, and for how many people."""
     redis = connect(here.settings)
@@ -160,6 +200,8 @@ def measure(here: Running, options: argparse.Namespace) -> dict[str, object]:
         client.publish_many(CATALOG_TRACKS, (track(number, 0) for number in range(TRACKS)))
         _lag(here, CATALOG_TRACKS, within_s=120)
         loaded = here.resident_mb()["worker-index"]
+        client.publish_many(LISTENING_SESSIONS, past_sessions(options.people))
+        catch_up(here.settings, within_s=LEARNED_WITHIN_S, wait=True)
         empty = asyncio.run(_redis_bytes(here))
         load = Load(client, options)
         running_load = threading.Thread(target=load.run)
@@ -183,16 +225,7 @@ def measure(here: Running, options: argparse.Namespace) -> dict[str, object]:
         "graphs_built": here.log("worker-index").count(OPTIMISED),
         "resident_mb_at_the_end": resident,
         "private_mb": {
-            name: {
-                "at_a_tenth": steady[0][1][name],
-                "middle": steady[len(steady) // 2][1].get(name),
-                "end": steady[-1][1].get(name),
-                "slope": slope([at for at, _ in steady], [seen.get(name, 0.0) for _, seen in steady]),
-                "slope_of_second_half": slope(
-                    [at for at, _ in steady[len(steady) // 2 :]],
-                    [seen.get(name, 0.0) for _, seen in steady[len(steady) // 2 :]],
-                ),
-            }
+            name: grown([(at, seen[name]) for at, seen in steady])
             for name in sorted(set.intersection(*(set(seen) for _, seen in looked)))
         },
         "redis": {

@@ -56,7 +56,7 @@ class Learner:
         self._thread = ThreadPoolExecutor(1, "learner", initializer=_come_last)
         # Learned, and not in the catalogue yet: an order to try again in.
         self._missing: dict[str, None] = {}
-        # What had come at that time is learned, and where it moved tracks the index has them.
+        # Where tracks had moved at that time the index has them.
         self._brought_s, self._brought = -math.inf, asyncio.Condition()
 
     @property
@@ -121,6 +121,11 @@ class Learner:
 
     async def brought(self) -> None:
         """Wait until what was absorbed before is learned, and the index has what is in the catalogue of it."""
+        due = await self._run(lambda: set(self._model.due))
+        while due:
+            await asyncio.sleep(WRITE_S)
+            # What has come since then may be due for ever.
+            due = await self._run(partial(due.intersection, self._model.due))
         since_s = time.monotonic()
         async with self._brought:
             await self._brought.wait_for(lambda: self._brought_s >= since_s)
@@ -160,10 +165,8 @@ class Learner:
         return self._state.model
 
     def _moved(self) -> tuple[dict[str, Vector], bool]:
-        """Some of what has moved, and whether it is all that what came until now will move."""
-        learns = bool(self._model.due)
-        moved = self._model.moved(WORTH_A_WRITE, LOOKED_AT)
-        return moved, not learns and self._model.is_given
+        """Some of what has moved, and whether it is all that has."""
+        return self._model.moved(WORTH_A_WRITE, LOOKED_AT), self._model.is_given
 
     async def _compare(self, track_ids: Sequence[str]) -> None:
         stored = await self._index.vectors(track_ids, using=COOCCURRENCE)

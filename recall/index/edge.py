@@ -31,7 +31,7 @@ from qdrant_edge import (
 )
 
 from recall.errors import IndexUnavailable
-from recall.index.filters import edge_filter
+from recall.index.filters import billionths, edge_filter
 from recall.index.growth import LAST, Written, catch_up
 from recall.index.kept import Encoded, Kept, KeptOrders, words_of
 from recall.index.optimise import optimise_copy
@@ -130,7 +130,7 @@ class EdgeIndex:
             else:
                 learned[number] = record.vector or {}
         if versions:
-            payloads = {number: payload_of(one.stored.track) for number, one in versions.items()}
+            payloads = {number: payload_of(one.stored.track, billionths) for number, one in versions.items()}
             points = [
                 Point(point_text(number), _all_vectors(one.stored, learned.get(number, {})), payloads[number])
                 for number, one in versions.items()

@@ -6,7 +6,6 @@ server_filters.py, whose library takes a second to load.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 import qdrant_edge
@@ -14,7 +13,9 @@ import qdrant_edge
 from recall.index.points import point_id
 from recall.index.protocol import RANGED_FEATURES, FeatureRange, TrackFilter
 
-_LARGEST = sys.float_info.max
+# No feature is larger, and JSON, which carries bounds to a server, has no infinity.
+_LARGEST = 1e9
+_BILLION = 1e9
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,18 @@ def edge_filter(where: TrackFilter) -> qdrant_edge.Filter | None:
     return qdrant_edge.Filter(must=[*must], must_not=[*must_not]) if must or must_not else None
 
 
+def billionths(decimal: float) -> int:
+    """A decimal as Qdrant Edge is given it in payloads and bounds: it takes an integer in half the time of a decimal.
+
+    >>> billionths(0.735), billionths(-1e-10)
+    (735000000, 0)
+    """
+    return round(decimal * _BILLION)
+
+
 def _feature_range(wanted: FeatureRange) -> Between:
     if wanted.feature not in RANGED_FEATURES:
         raise ValueError(f"expected a feature of {', '.join(RANGED_FEATURES)}, got {wanted.feature!r}")
-    # JSON, which carries it to a server, has no infinity.
     return Between(wanted.feature, max(wanted.low, -_LARGEST), min(wanted.high, _LARGEST))
 
 
@@ -90,6 +99,10 @@ def _edge(condition: Condition) -> qdrant_edge.FieldCondition | qdrant_edge.HasI
     match condition:
         case AnyOf(field, keywords):
             return qdrant_edge.FieldCondition(field, match=qdrant_edge.MatchAny(list(keywords)))
+        case Between(field, low, high) if field in RANGED_FEATURES and low is not None and high is not None:
+            return qdrant_edge.FieldCondition(
+                field, range=qdrant_edge.RangeFloat(gte=billionths(low), lte=billionths(high))
+            )
         case Between(field, low, high):
             return qdrant_edge.FieldCondition(field, range=qdrant_edge.RangeFloat(gte=low, lte=high))
         case TheseTracks(track_ids):

@@ -11,7 +11,7 @@ import itertools
 import random
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -70,11 +70,14 @@ def release_day(date: str | None) -> int | None:
     return int(year) * 10_000 + int(month) * 100 + int(day)
 
 
-def payload_of(track: CataloguedTrack) -> dict[str, Any]:
-    """What is stored of a track beside its vectors; what is unknown is absent, save popularity, which is then 0."""
+def payload_of(track: CataloguedTrack, decimal: Callable[[float], float] = float) -> dict[str, Any]:
+    """What is stored of a track beside its vectors; what is unknown is absent, save popularity, which is then 0.
+
+    `decimal` says how an engine is given popularity and features.
+    """
     payload: dict[str, Any] = {
         DOC: _encoder.encode(track).decode(),
-        POPULARITY: float(track.popularity or 0.0),
+        POPULARITY: decimal(track.popularity or 0.0),
         UPDATED_AT: track.updated_at_ms,
         ADDED_AT: track.added_at_ms,
     }
@@ -85,7 +88,9 @@ def payload_of(track: CataloguedTrack) -> dict[str, Any]:
     if (day := release_day(track.release_date)) is not None:
         payload[RELEASED] = day
     if track.features is not None:
-        payload.update(_ranged(track))
+        for name in RANGED_FEATURES:
+            if (value := getattr(track.features, name)) is not None:
+                payload[name] = decimal(value)
     return payload
 
 
@@ -102,13 +107,6 @@ def track_of_doc(doc: str) -> CataloguedTrack:
 def _keywords(values: Sequence[str]) -> str | list[str]:
     """One keyword bare and several as a list: engines match both alike, and the bare one is cheaper to hand over."""
     return values[0] if len(values) == 1 else list(values)
-
-
-def _ranged(track: CataloguedTrack) -> Iterable[tuple[str, float]]:
-    for name in RANGED_FEATURES:
-        value = getattr(track.features, name)
-        if value is not None:
-            yield name, float(value)
 
 
 @dataclass(frozen=True)

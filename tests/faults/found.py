@@ -17,6 +17,7 @@ from qdrant_edge import EdgeShard, ScrollRequest
 from topics.records import Artist, Playlist
 
 PARTITIONS = 4
+DECIMALS = {"popularity", "danceability", "energy", "valence", "acousticness", "instrumentalness", "tempo"}
 SESSION = ("event_id", "kind", "track_id", "artist_id", "occurred_at_ms", "played_ms", "duration_ms", "session_id")
 SESSION += ("request_id", "surface", "context")
 RATED = {"likes": "likes", "dislikes": "dislikes", "saves": "saves", "blocked_artists": "blocked"}
@@ -124,7 +125,7 @@ class IndexedPoint:
 
 
 def read_index(directory: Path) -> dict[str, IndexedPoint]:
-    """Every track of the index in the directory, by id; nobody may have it open."""
+    """Every track of the index in the directory, by id; nobody may have it open. Decimals are kept in billionths."""
     (home,) = directory.glob("tracks-*")
     shard = EdgeShard.load(str(home / (home / "current").read_text().strip()))
     found: dict[str, IndexedPoint] = {}
@@ -134,7 +135,9 @@ def read_index(directory: Path) -> dict[str, IndexedPoint]:
             records, offset = shard.scroll(
                 ScrollRequest(offset=offset, limit=1_000, with_payload=True, with_vector=True)
             )
-            found |= map(_point, records)
+            for track_id, point in map(_point, records):
+                decimals = {name: point.payload[name] / 1e9 for name in DECIMALS & point.payload.keys()}
+                found[track_id] = IndexedPoint(point.document, {**point.payload, **decimals}, point.vector)
             if offset is None:
                 return found
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
@@ -145,6 +146,34 @@ async def test_it_is_told_when_what_came_before_is_in_the_index_and_not_sooner(
         nearness = [float(index.stored[one].vectors[COOCCURRENCE] @ place) for one, place in places.items()]
         assert len(nearness) == 150
         assert min(nearness) > 1 - module.WORTH_A_WRITE - 1e-5
+    for duty in duties:
+        duty.cancel()
+    await asyncio.gather(*duties, return_exceptions=True)
+    await made.close()
+
+
+async def test_who_waits_for_what_came_before_does_not_wait_for_what_comes_since(
+    tmp_path: Path, index: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HOLD_S", 0.05)
+    state = LearnedState.open(tmp_path / "state", None, "grown", 3)
+    made = Learner(state, index)
+    due: list[bool] = []
+
+    async def keep_coming() -> None:
+        for offset in itertools.count(1):
+            await made.absorb([change(offset, "b", "c")])
+            due.append(bool(state.model.due))
+            await asyncio.sleep(0)
+
+    await made.absorb([change(0, *IDS)])
+    duties = [asyncio.create_task(duty()) for duty in (made.keep_written, made.keep_learning, keep_coming)]
+    async with asyncio.timeout(20):
+        await made.brought()
+    # There has always been something else to learn, or nearly so.
+    assert sum(due) > 0.8 * len(due)
+    assert "p:0" not in state.model.due
+    assert has(index, *IDS)
     for duty in duties:
         duty.cancel()
     await asyncio.gather(*duties, return_exceptions=True)
