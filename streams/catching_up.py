@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from kafka.admin import KafkaAdminClient
 
-from models.tables import MODEL
+from models.tables import MODEL, versions
 from streams.connections import connection_of
 from streams.errors import StreamError
 from streams.lag import end_offsets, lag_of
-from streams.refreshing import SEED, refresh
+from streams.refreshing import SEED, directory_of, refresh
 from streams.settings import Settings
 from streams.state.connection import connect
 from streams.state.settling import Settling
@@ -75,7 +75,7 @@ def catch_up(
             on_step("waiting for Track2Vec to have gone over all lists", 0, 1)
             asyncio.run(_until_settled(settings, deadline_s))
         on_step("waiting for answers that use it", 0, 1)
-        until_served(settings, version, deadline_s)
+        until_served(settings, version, deadline_s, or_newer=True)
     return version
 
 
@@ -113,8 +113,8 @@ async def _until_settled(settings: Settings, deadline_s: float) -> None:
         await redis.aclose()
 
 
-def until_served(settings: Settings, version: str, deadline_s: float) -> None:
-    """Wait until answers name a version of the collaborative tables.
+def until_served(settings: Settings, version: str, deadline_s: float, *, or_newer: bool = False) -> None:
+    """Wait until answers name a version of the collaborative tables, or perhaps one that was made after it.
 
     Raises:
         NotCaughtUp: they do not in time.
@@ -122,7 +122,7 @@ def until_served(settings: Settings, version: str, deadline_s: float) -> None:
     """
     named = None
     with Client(connection_of(settings), settings.topic_prefix) as client:
-        while named != version:
+        while named not in (wanted := _from(settings, version) if or_newer else [version]):
             if time.monotonic() > deadline_s:
                 raise NotCaughtUp(f"answers use {MODEL} {named or 'of no version'} and not {version}: see `doctor`")
             request = RecommendationRequest(request_id=f"models-{uuid.uuid4().hex}", limit=1)
@@ -130,4 +130,10 @@ def until_served(settings: Settings, version: str, deadline_s: float) -> None:
                 named = client.ask(request, ANSWER_WITHIN_S).models.get(MODEL)
             except RequestTimedOut:
                 continue
-            time.sleep(LOOK_S if named != version else 0)
+            time.sleep(0 if named in wanted else LOOK_S)
+
+
+def _from(settings: Settings, version: str) -> list[str]:
+    """The version, and those that were made after it: what learns by itself may have done so meanwhile."""
+    there = versions(directory_of(settings))
+    return there[: there.index(version) + 1] if version in there else [version]

@@ -48,7 +48,8 @@ def refresh(
 ) -> dict[str, Any]:
     """Learn from all that the log holds now, and let it serve; what the new version says of itself.
 
-    Two at once would let the older of them serve in the end, so the second waits for the first.
+    Two at once would let the older of them serve in the end, so the second waits for the first, and learns only if
+    that one has not learned from all that is there.
 
     Raises:
         BrokerUnavailable, PublishFailed: Kafka does not answer.
@@ -58,7 +59,9 @@ def refresh(
     from streams.collaborating import tables_from
 
     directory = directory_of(settings)
-    with _alone(directory):
+    with _alone(directory) as waited:
+        if waited and (version := _up_to_date(settings)):
+            return {"version": version, **read_manifest(directory, version)}
         logged = read_log(connection_of(settings), settings.topic_prefix)
         manifest = {"offsets": logged.offsets, "made_at_ms": int(time.time() * 1000)}
         model = load_checkpoint(serving_checkpoint(settings))
@@ -180,13 +183,26 @@ def _warm(directory: Path, version: str) -> Any:
     return tables
 
 
+def _up_to_date(settings: Settings) -> str | None:
+    """The version that serves, if it was learned from all that the log holds now."""
+    if learned_from(settings) != ends_of(connection_of(settings), settings.topic_prefix):
+        return None
+    return current(directory_of(settings))
+
+
 def _lists(ends: Ends) -> bool:
     return any(end for spec in (CATALOG_PLAYLISTS, LISTENING_SESSIONS) for end in ends[spec.name].values())
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
+def _alone(directory: Path) -> Iterator[bool]:
+    """Nobody else learns in the directory for the length of the block; whether somebody did, and was waited for."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        waited = False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = True
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield waited

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from models.tables import MODEL, current
+from models.tables import MODEL, current, versions
+from streams.catching_up import NotCaughtUp, until_served
 from streams.cli import app
 from streams.connections import connection_of
 from streams.embedded.stack import RunningStack
@@ -171,6 +174,31 @@ def test_a_rollback_is_in_answers_when_the_command_returns_and_is_not_undone_by_
         assert [asyncio.run(refresher.look()) for _ in range(2)] == [False, False]
         assert run("promote", "collaborative", second) == f"{MODEL} {second} serves\n"
         assert answering() == second
+
+
+def test_who_waited_for_another_to_learn_does_not_learn_the_same_again(made: Installation) -> None:
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(refresh, made.settings, 1)
+        eventually(lambda: (directory_of(made.settings) / "lock").exists())
+        second = threads.submit(refresh, made.settings, 2)
+        assert second.result()["version"] == first.result()["version"]
+    assert versions(directory_of(made.settings)) == [first.result()["version"]]
+    # With a seed of its own, and nobody to wait for, it does.
+    made.client.withdraw(CATALOG_PLAYLISTS, "p0")
+    assert refresh(made.settings, seed=2)["version"] != first.result()["version"]
+
+
+def test_waiting_for_a_version_ends_with_one_that_was_made_after_it(made: Installation) -> None:
+    with made.worker("catalogue,recommendations"):
+        made.settled(CATALOG_TRACKS, CATALOG_PLAYLISTS)
+        older = refresh(made.settings, seed=1)["version"]
+        made.client.withdraw(CATALOG_PLAYLISTS, "p0")
+        newer = refresh(made.settings, seed=1)["version"]
+        assert newer != older
+        until_served(made.settings, older, time.monotonic() + 60, or_newer=True)
+        eventually(lambda: made.ask(seeds=(Seed(track_id="t0"),)).models[MODEL] == newer)
+        with pytest.raises(NotCaughtUp, match=f"{newer} and not {older}"):
+            until_served(made.settings, older, time.monotonic() + 1)
 
 
 def test_models_cannot_catch_up_without_workers_and_the_command_says_which(made: Installation) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
@@ -42,15 +43,22 @@ async def index() -> Flaky:
     return Flaky([IndexedTrack(track(i)) for i in IDS])
 
 
+@asynccontextmanager
+async def doing(made: Learner, *duties: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Do these for the length of a block, then close what does them."""
+    tasks = [asyncio.ensure_future(duty()) for duty in duties]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await made.close()
+
+
 @pytest.fixture
 async def learner(tmp_path: Path, index: Flaky) -> AsyncIterator[Learner]:
     made = Learner(LearnedState.open(tmp_path / "state", None, "grown", 3), index)
-    duties = [asyncio.create_task(duty()) for duty in made.duties]
-    yield made
-    for duty in duties:
-        duty.cancel()
-    await asyncio.gather(*duties, return_exceptions=True)
-    await made.close()
+    async with doing(made, *made.duties):
+        yield made
 
 
 async def eventually(true: Callable[[], bool]) -> None:
@@ -95,12 +103,8 @@ async def test_vector_that_an_index_does_not_have_is_written_after_a_restart(tmp
     state.absorb([change(0, *IDS)])
     state.close()
     made = Learner(LearnedState.open(tmp_path / "state", None, "grown", 3), index)
-    duties = [asyncio.create_task(duty()) for duty in made.duties]
-    await eventually(lambda: has(index, *IDS))
-    for duty in duties:
-        duty.cancel()
-    await asyncio.gather(*duties, return_exceptions=True)
-    await made.close()
+    async with doing(made, *made.duties):
+        await eventually(lambda: has(index, *IDS))
 
 
 async def test_nothing_is_written_that_is_still_being_learned(tmp_path: Path) -> None:
@@ -116,12 +120,8 @@ async def test_nothing_is_written_that_is_still_being_learned(tmp_path: Path) ->
     made = Learner(state, index)
     # Far more than one step goes over.
     await made.absorb([change(i, *(f"t{(7 * i + j) % 300}" for j in range(40))) for i in range(60)])
-    duties = [asyncio.create_task(duty()) for duty in (made.keep_written, made.keep_learning)]
-    await eventually(lambda: has(index, *(f"t{i}" for i in range(300))))
-    for duty in duties:
-        duty.cancel()
-    await asyncio.gather(*duties, return_exceptions=True)
-    await made.close()
+    async with doing(made, made.keep_written, made.keep_learning):
+        await eventually(lambda: has(index, *(f"t{i}" for i in range(300))))
     assert set(due_at_writes) == {0}
 
 
@@ -133,23 +133,21 @@ async def test_it_is_told_when_what_came_before_is_in_the_index_and_not_sooner(
     state = LearnedState.open(tmp_path / "state", None, "grown", 3)
     index = BruteIndex([IndexedTrack(track(f"t{i}")) for i in range(300)])
     made = Learner(state, index)
-    duties = [asyncio.create_task(duty()) for duty in (made.keep_written, made.keep_learning)]
-    for round_ in range(2):
-        some = [f"t{150 * round_ + j}" for j in range(150)]
-        await made.absorb([change(20 * round_ + i, *(some[(7 * i + j) % 150] for j in range(20))) for i in range(20)])
-        async with asyncio.timeout(30):
-            await made.brought()
-        assert not state.model.due
-        assert has(index, *some)
-        # Where the index has them is where they are.
-        places = made.known(some)
-        nearness = [float(index.stored[one].vectors[COOCCURRENCE] @ place) for one, place in places.items()]
-        assert len(nearness) == 150
-        assert min(nearness) > 1 - module.WORTH_A_WRITE - 1e-5
-    for duty in duties:
-        duty.cancel()
-    await asyncio.gather(*duties, return_exceptions=True)
-    await made.close()
+    async with doing(made, made.keep_written, made.keep_learning):
+        for round_ in range(2):
+            some = [f"t{150 * round_ + j}" for j in range(150)]
+            await made.absorb(
+                [change(20 * round_ + i, *(some[(7 * i + j) % 150] for j in range(20))) for i in range(20)]
+            )
+            async with asyncio.timeout(30):
+                await made.brought()
+            assert not state.model.due
+            assert has(index, *some)
+            # Where the index has them is where they are.
+            places = made.known(some)
+            nearness = [float(index.stored[one].vectors[COOCCURRENCE] @ place) for one, place in places.items()]
+            assert len(nearness) == 150
+            assert min(nearness) > 1 - module.WORTH_A_WRITE - 1e-5
 
 
 async def test_who_waits_for_what_came_before_does_not_wait_for_what_comes_since(
@@ -167,17 +165,13 @@ async def test_who_waits_for_what_came_before_does_not_wait_for_what_comes_since
             await asyncio.sleep(0)
 
     await made.absorb([change(0, *IDS)])
-    duties = [asyncio.create_task(duty()) for duty in (made.keep_written, made.keep_learning, keep_coming)]
-    async with asyncio.timeout(20):
-        await made.brought()
-    # There has always been something else to learn, or nearly so.
-    assert sum(due) > 0.8 * len(due)
-    assert "p:0" not in state.model.due
-    assert has(index, *IDS)
-    for duty in duties:
-        duty.cancel()
-    await asyncio.gather(*duties, return_exceptions=True)
-    await made.close()
+    async with doing(made, made.keep_written, made.keep_learning, keep_coming):
+        async with asyncio.timeout(20):
+            await made.brought()
+        # There has always been something else to learn, or nearly so.
+        assert sum(due) > 0.8 * len(due)
+        assert "p:0" not in state.model.due
+        assert has(index, *IDS)
 
 
 async def test_what_is_learned_for_ever_is_written_all_the_same(
@@ -188,9 +182,6 @@ async def test_what_is_learned_for_ever_is_written_all_the_same(
     made = Learner(state, index)
     await made.absorb([change(0, *IDS)])
     assert state.model.due
-    duty = asyncio.create_task(made.keep_written())
-    await eventually(lambda: has(index, *IDS))
-    assert state.model.due
-    duty.cancel()
-    await asyncio.gather(duty, return_exceptions=True)
-    await made.close()
+    async with doing(made, made.keep_written):
+        await eventually(lambda: has(index, *IDS))
+        assert state.model.due
