@@ -57,6 +57,8 @@ class Learner:
         # Learned, and not in the catalogue yet: an order to try again in.
         self._missing: dict[str, None] = {}
         # Where tracks had moved at that time the index has them.
+        # How many wait for what is learned.
+        self._waiting = 0
         self._brought_s, self._brought = -math.inf, asyncio.Condition()
 
     @property
@@ -91,11 +93,12 @@ class Learner:
         return {track_id: vector for track_id, (vector, _) in self._model.learned(track_ids).items()}
 
     async def keep_learning(self) -> None:
-        """Go over what came last, for as long as the worker runs, at most half of the time."""
+        """Go over what came last, for as long as the worker runs, at most half of the time unless somebody waits."""
         while True:
             began_s = time.monotonic()
             settled = await self._run(lambda: self._state.settle(STEP_TRACKS))
-            await asyncio.sleep(time.monotonic() - began_s if settled else WRITE_S)
+            rest_s = 0.0 if self._waiting else time.monotonic() - began_s
+            await asyncio.sleep(rest_s if settled else WRITE_S)
 
     async def keep_written(self) -> None:
         """Bring to the index what has moved, for as long as the worker runs.
@@ -120,12 +123,19 @@ class Learner:
             await asyncio.sleep(WRITE_S if not moved else WRITE_REST_S)
 
     async def brought(self) -> None:
-        """Wait until what was absorbed before is learned, and the index has what is in the catalogue of it."""
-        due = await self._run(lambda: set(self._model.due))
-        while due:
-            await asyncio.sleep(WRITE_S)
-            # What has come since then may be due for ever.
-            due = await self._run(partial(due.intersection, self._model.due))
+        """Wait until what was absorbed before is learned, and the index has what is in the catalogue of it.
+
+        Meanwhile learning does not rest.
+        """
+        self._waiting += 1
+        try:
+            due = await self._run(lambda: set(self._model.due))
+            while due:
+                await asyncio.sleep(WRITE_S)
+                # What has come since then may be due for ever.
+                due = await self._run(partial(due.intersection, self._model.due))
+        finally:
+            self._waiting -= 1
         since_s = time.monotonic()
         async with self._brought:
             await self._brought.wait_for(lambda: self._brought_s >= since_s)

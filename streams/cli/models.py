@@ -163,7 +163,7 @@ def rollback(
 @models_app.command()
 def refresh(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Return once answers use it.")] = True,
-    within_s: WithinOption = 600.0,
+    within_s: WithinOption = 1800.0,
     kafka: KafkaOption = None,
     prefix: PrefixOption = None,
     data_dir: DataDirOption = None,

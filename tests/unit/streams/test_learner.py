@@ -174,6 +174,41 @@ async def test_who_waits_for_what_came_before_does_not_wait_for_what_comes_since
         assert has(index, *IDS)
 
 
+async def test_learning_rests_but_for_who_waits(tmp_path: Path, index: Flaky, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = LearnedState.open(tmp_path / "state", None, "grown", 3)
+    made = Learner(state, index)
+    rests: list[float] = []
+    pause = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        await pause(0)
+
+    async def rests_of(*duties: Callable[[], Awaitable[None]], until: Callable[[], Awaitable[None]]) -> list[float]:
+        rests.clear()
+        tasks = [asyncio.ensure_future(duty()) for duty in duties]
+        async with asyncio.timeout(20):
+            await until()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return [one for one in rests if one != module.WRITE_S]
+
+    async def once_learned() -> None:
+        while state.model.due:
+            await pause(0.01)
+
+    await made.absorb([change(0, *IDS)])
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    alone = await rests_of(made.keep_learning, until=once_learned)
+    assert alone
+    assert all(one > 0 for one in alone)
+    await made.absorb([change(1, *IDS)])
+    waited_for = await rests_of(made.keep_learning, made.keep_written, until=made.brought)
+    assert 0.0 in waited_for
+    await made.close()
+
+
 async def test_what_is_learned_for_ever_is_written_all_the_same(
     tmp_path: Path, index: Flaky, monkeypatch: pytest.MonkeyPatch
 ) -> None:
