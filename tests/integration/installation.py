@@ -78,7 +78,7 @@ class Installation:
         environment = {**os.environ, **environment_of(self.settings)}
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            eventually(lambda: ready.exists() or process.poll() is not None)
+            eventually(lambda: ready.exists() or process.poll() is not None, within_s=150)
             assert process.poll() is None, (self.settings.data_dir / "worker.log").read_text()[-3000:]
             yield process
         finally:
