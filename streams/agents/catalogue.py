@@ -172,10 +172,6 @@ class CatalogueEffects:
         # All records of a track again: of one alone, the index could not tell whether another had replaced it.
         again = [one for one in indexed if one.track.track_id in changed]
         await self._index.upsert([IndexedTrack(with_genres(one.track, after), one.vectors) for one in again])
-        # What a playlist that came meanwhile has taught found no track to write it to.
-        untaught = [one.track.track_id for one in indexed if COOCCURRENCE not in one.vectors]
-        if learned := self._known(untaught):
-            await self._index.update_vectors(COOCCURRENCE, learned)
         await self._name_genres(after.values())
 
     async def _known_before(self, track_ids: Sequence[str]) -> dict[str, IndexedTrack]:

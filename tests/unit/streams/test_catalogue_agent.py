@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recall.tracks import CataloguedTrack, IndexedTrack, Vector
+from recall.tracks import CataloguedTrack, IndexedTrack
 from streams.agents.catalogue import NEWS_MAX, CatalogueEffects
 from streams.delivery import Received
 from tests.brute_index import BruteIndex
@@ -216,21 +216,3 @@ async def test_track_comes_with_what_was_learned_of_it_before() -> None:
     assert index.stored["t"].vectors.keys() == {"acoustic", "cooccurrence"}
     np.testing.assert_array_equal(index.stored["t"].vectors["cooccurrence"], learned)
     assert index.stored["u"].vectors.keys() == {"acoustic"}
-
-
-async def test_track_gets_what_was_learned_of_it_while_it_was_being_indexed() -> None:
-    index, learned = BruteIndex(), np.ones(64, np.float32) / 8
-    known: dict[str, Vector] = {}
-    effects = CatalogueEffects(index, Store(), Embedder(), known=lambda ids: {i: known[i] for i in ids if i in known})
-    upsert = index.upsert
-
-    async def learned_meanwhile(tracks: Sequence[IndexedTrack]) -> None:
-        if not known:
-            known["t"] = learned
-            # Whoever learns finds no track to write it to.
-            assert await index.update_vectors("cooccurrence", known) == set()
-        await upsert(tracks)
-
-    index.upsert = learned_meanwhile  # type: ignore[method-assign]
-    await effects.apply_tracks([received(track("t"))])
-    np.testing.assert_array_equal(index.stored["t"].vectors["cooccurrence"], learned)
