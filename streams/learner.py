@@ -56,9 +56,11 @@ class Learner:
         self._thread = ThreadPoolExecutor(1, "learner", initializer=_come_last)
         # Learned, and not in the catalogue yet: an order to try again in.
         self._missing: dict[str, None] = {}
-        # Where tracks had moved at that time the index has them.
+        # Indexed by others since: an order to look at what the index has of them.
+        self._indexed: dict[str, None] = {}
         # How many wait for what is learned.
         self._waiting = 0
+        # Where tracks had moved at that time the index has them.
         self._brought_s, self._brought = -math.inf, asyncio.Condition()
 
     @property
@@ -88,9 +90,14 @@ class Learner:
     def known(self, track_ids: Iterable[str]) -> dict[str, Vector]:
         """The vectors of those of the tracks that some list holds, for tracks that are only now being indexed.
 
-        A track that is being learned at this moment may be given half a step: it is written again when it has moved.
+        A track that is being learned at this moment may be given half a step. Who brings them to the index says so
+        (`was_indexed`).
         """
         return {track_id: vector for track_id, (vector, _) in self._model.learned(track_ids).items()}
+
+    def was_indexed(self, track_ids: Iterable[str]) -> None:
+        """Look at what the index has of these: what has been learned of them meanwhile, or forgotten, is written."""
+        self._indexed |= dict.fromkeys(one for one in track_ids if one in self._model.rows)
 
     async def keep_learning(self) -> None:
         """Go over what came last, for as long as the worker runs, at most half of the time unless somebody waits."""
@@ -112,6 +119,8 @@ class Learner:
                 await asyncio.sleep(WRITE_S)
                 continue
             began_s = time.monotonic()
+            indexed, self._indexed = self._indexed, {}
+            await self._compare_in_parts(indexed)
             moved, is_all = await self._run(self._moved)
             await self._retried(partial(self._write, moved))
             if is_all:
@@ -144,9 +153,7 @@ class Learner:
     async def keep_compared(self) -> None:
         """Look at all that the index has, round after round; what is elsewhere, or not there, is written again."""
         while True:
-            for track_ids in in_parts(list(self._model.track_ids), WRITTEN_AT_ONCE):
-                await self._retried(partial(self._compare, track_ids))
-                await asyncio.sleep(WRITE_REST_S)
+            await self._compare_in_parts(list(self._model.track_ids))
             await asyncio.sleep(COMPARE_S)
 
     async def keep_offering(self) -> None:
@@ -177,6 +184,11 @@ class Learner:
     def _moved(self) -> tuple[dict[str, Vector], bool]:
         """Some of what has moved, and whether it is all that has."""
         return self._model.moved(WORTH_A_WRITE, LOOKED_AT), self._model.is_given
+
+    async def _compare_in_parts(self, every: Iterable[str]) -> None:
+        for track_ids in in_parts(every, WRITTEN_AT_ONCE):
+            await self._retried(partial(self._compare, track_ids))
+            await asyncio.sleep(WRITE_REST_S)
 
     async def _compare(self, track_ids: Sequence[str]) -> None:
         stored = await self._index.vectors(track_ids, using=COOCCURRENCE)

@@ -22,7 +22,7 @@ from recall.pipeline import Recommender
 from recall.shelf import Shelf
 from recall.texts import TextIndex
 from recall.tracks import IndexedTrack
-from streams.agents.catalogue import CatalogueEffects, Embedder, Known, nothing
+from streams.agents.catalogue import CatalogueEffects, Embedder, Learned
 from streams.agents.learning import LearningEffects, keep_versions
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
@@ -129,15 +129,15 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
     parts.probes["redis"] = partial(redis.run, [(b"PING",)])
     versions: LiveVersions | None = None
     texts: TextIndex | None = None
-    known: Known = nothing
+    learned: Learned | None = None
     if {"catalogue", "cooccurrence", "recommendations"} & set(roles):
         versions = await open_versions(settings, parts, roles, opened)
         texts = open_texts(settings, parts, versions.index, opened)
     if "cooccurrence" in roles and versions is not None:
-        known = await add_cooccurrence(settings, parts, versions.index, redis, opened)
+        learned = await add_cooccurrence(settings, parts, versions.index, redis, opened)
     if "catalogue" in roles and versions is not None:
         store = CatalogueStore(redis, settings)
-        await versions.fill_with(partial(attach_catalogue, settings, versions, store, texts, known))
+        await versions.fill_with(partial(attach_catalogue, settings, versions, store, texts, learned))
     if "listening" in roles:
         add_listening(settings, parts, redis)
     if "learning" in roles:
@@ -197,8 +197,8 @@ def add_texts(settings: Settings, parts: Parts, opened: AsyncExitStack) -> TextI
 
 async def add_cooccurrence(
     settings: Settings, parts: Parts, index: TrackIndex, redis: RedisConnection, opened: AsyncExitStack
-) -> Known:
-    """Agents for playlists and sessions, and what learns from them; returns what tells the vectors it has learned.
+) -> Learned:
+    """Agents for playlists and sessions, and what learns from them; returns the latter.
 
     The group carries the identity of what was learned: when that is gone, all is read again.
     """
@@ -219,7 +219,7 @@ async def add_cooccurrence(
     for delivery in deliveries:
         add_agent(app, delivery.edge.spec, settings.topic_prefix, delivery.run)
     parts.apps.append(app)
-    return learner.known
+    return learner
 
 
 def attach_catalogue(
@@ -227,7 +227,7 @@ def attach_catalogue(
     versions: LiveVersions,
     store: CatalogueStore,
     texts: TextIndex | None,
-    known: Known,
+    learned: Learned | None,
     collection: Collection,
     embedder: Embedder,
 ) -> None:
@@ -241,7 +241,7 @@ def attach_catalogue(
         embedder,
         {one.name: one.dimension for one in settings.declared_vectors},
         SomeTexts(texts, collection) if texts else None,
-        known,
+        learned,
         partial(versions.elder_of, collection),
     )
     app = create_app(settings, f"catalogue.{collection.name}")

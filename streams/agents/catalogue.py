@@ -25,15 +25,8 @@ REFRESHED_MAX = 100_000
 # More new tracks in one micro-batch are a catalogue being loaded, and no news.
 NEWS_MAX = 32
 NEWS_DAYS = 60
-# The learned vectors of those of some tracks that have one.
-Known = Callable[[Sequence[str]], Mapping[str, Vector]]
 # By the identity of the record that brought them: several records of one track may be in a batch.
 Brought = dict[int, Mapping[str, Vector]]
-
-
-def nothing(track_ids: Sequence[str]) -> Mapping[str, Vector]:
-    """Nobody learns here."""
-    return {}
 
 
 class Embedder(Protocol):
@@ -78,6 +71,27 @@ class Texts(Protocol):
         """Forget tracks."""
 
 
+class Learned(Protocol):
+    """What was learned of tracks, perhaps before they came: playlists may be ahead of the catalogue."""
+
+    def known(self, track_ids: Sequence[str]) -> Mapping[str, Vector]:
+        """The learned vectors of those of the tracks that have one."""
+
+    def was_indexed(self, track_ids: Iterable[str]) -> None:
+        """These were indexed, with what was known of them before; that may have changed meanwhile."""
+
+
+class NothingLearned:
+    """Nobody learns here."""
+
+    def known(self, track_ids: Sequence[str]) -> Mapping[str, Vector]:
+        """None."""
+        return {}
+
+    def was_indexed(self, track_ids: Iterable[str]) -> None:
+        """Nobody has to know."""
+
+
 class CatalogueEffects:
     """Applies catalogue records to the index and the store; applying a record again changes nothing."""
 
@@ -88,7 +102,7 @@ class CatalogueEffects:
         embedder: Embedder,
         declared: Mapping[str, int] = MappingProxyType({}),
         texts: Texts | None = None,
-        known: Known = nothing,
+        learned: Learned | None = None,
         elder: Callable[[], TrackIndex | None] = lambda: None,
     ) -> None:
         """Write to an index and a store.
@@ -99,12 +113,12 @@ class CatalogueEffects:
             embedder: gives tracks their acoustic vectors.
             declared: the vectors that tracks may bring, with their lengths.
             texts: the index of titles that goes with `index`; `None` where there is none of our own.
-            known: what was learned of tracks before they came: playlists may be ahead of the catalogue.
+            learned: gives tracks the vectors that were learned of them; nobody learns here.
             elder: an index that has had tracks for longer, and knows when they became news; none is.
         """
         self._elder = elder
         self._texts = texts
-        self._known = known
+        self._learned = learned or NothingLearned()
         self._declared = declared
         self._index = index
         self._store = store
@@ -164,7 +178,8 @@ class CatalogueEffects:
         for record, timestamp_ms in records:
             added.setdefault(record.track_id, news_at_ms(record, timestamp_ms, is_load=is_load))
         tracks = [catalogued(record, artists, added_at_ms=added[record.track_id]) for record, _ in records]
-        indexed = self._with_vectors(tracks, [brought.get(id(record), {}) for record, _ in records])
+        learned = self._learned.known([track.track_id for track in tracks])
+        indexed = self._with_vectors(tracks, [brought.get(id(record), {}) for record, _ in records], learned)
         await asyncio.gather(self._index.upsert(indexed), *([self._texts.put(indexed)] if self._texts else ()))
         # An artist whose record came meanwhile looked for tracks before these were there.
         after = await self._artists_of(record for record, _ in records)
@@ -172,6 +187,7 @@ class CatalogueEffects:
         # All records of a track again: of one alone, the index could not tell whether another had replaced it.
         again = [one for one in indexed if one.track.track_id in changed]
         await self._index.upsert([IndexedTrack(with_genres(one.track, after), one.vectors) for one in again])
+        self._learned.was_indexed(track.track_id for track in tracks)
         await self._name_genres(after.values())
 
     async def _known_before(self, track_ids: Sequence[str]) -> dict[str, IndexedTrack]:
@@ -200,14 +216,16 @@ class CatalogueEffects:
         return await self._store.artists(sorted(ids)) if ids else {}
 
     def _with_vectors(
-        self, tracks: Sequence[CataloguedTrack], brought: Sequence[Mapping[str, Vector]]
+        self, tracks: Sequence[CataloguedTrack], brought: Sequence[Mapping[str, Vector]], learned: Mapping[str, Vector]
     ) -> list[IndexedTrack]:
-        """The tracks with what they brought and their acoustic vectors, where enough is known of their sound."""
+        """The tracks with what they brought and what was learned of them.
+
+        Those of whose sound enough is known have acoustic vectors.
+        """
         known = [track for track in tracks if self._embedder.can_embed(track)]
         vectors = self._embedder.embed(known) if known else ()
         # By place and not by id: several records of one track may be among them.
         found = {id(track): {ACOUSTIC: vector} for track, vector in zip(known, vectors, strict=True)}
-        learned = self._known([track.track_id for track in tracks])
         for track in tracks:
             if track.track_id in learned:
                 found.setdefault(id(track), {})[COOCCURRENCE] = learned[track.track_id]

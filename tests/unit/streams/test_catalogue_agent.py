@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recall.tracks import CataloguedTrack, IndexedTrack
+from recall.tracks import CataloguedTrack, IndexedTrack, Vector
 from streams.agents.catalogue import NEWS_MAX, CatalogueEffects
 from streams.delivery import Received
 from tests.brute_index import BruteIndex
@@ -211,8 +211,18 @@ async def test_vector_learned_while_genres_change_is_not_undone() -> None:
 
 async def test_track_comes_with_what_was_learned_of_it_before() -> None:
     index, learned = BruteIndex(), np.ones(64, np.float32) / 8
-    effects = CatalogueEffects(index, Store(), Embedder(), known=lambda ids: {"t": learned} if "t" in ids else {})
+    was_indexed: list[str] = []
+
+    class Learner:
+        def known(self, track_ids: Sequence[str]) -> Mapping[str, Vector]:
+            return {"t": learned} if "t" in track_ids else {}
+
+        def was_indexed(self, track_ids: Iterable[str]) -> None:
+            was_indexed.extend(one for one in track_ids if one in index.stored)
+
+    effects = CatalogueEffects(index, Store(), Embedder(), learned=Learner())
     await effects.apply_tracks([received(track("t")), received(track("u"), "u"), received(track("t", title="new"))])
     assert index.stored["t"].vectors.keys() == {"acoustic", "cooccurrence"}
     np.testing.assert_array_equal(index.stored["t"].vectors["cooccurrence"], learned)
     assert index.stored["u"].vectors.keys() == {"acoustic"}
+    assert set(was_indexed) == {"t", "u"}

@@ -91,6 +91,33 @@ async def test_track_that_comes_after_its_playlist_gets_its_vector(learner: Lear
     await eventually(lambda: has(index, "late"))
 
 
+async def test_track_that_comes_while_its_list_is_learned_gets_its_vector_at_once(
+    tmp_path: Path, index: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 3600)
+    made = Learner(LearnedState.open(tmp_path / "state", None, "grown", 3), index)
+    async with doing(made, made.keep_learning, made.keep_written, made.keep_offering):
+        await made.absorb([change(0, "late", "a", "b")])
+        await made.brought()
+        index.stored["late"] = IndexedTrack(track("late"))
+        made.was_indexed(["late", "nobody"])
+        await eventually(lambda: has(index, "late"))
+
+
+async def test_what_is_forgotten_while_a_track_is_indexed_with_it_leaves_the_index(tmp_path: Path) -> None:
+    index = Flaky([])
+    made = Learner(LearnedState.open(tmp_path / "state", None, "grown", 3), index)
+    async with doing(made, made.keep_learning, made.keep_written):
+        await made.absorb([change(0, "late", "later")])
+        await eventually(lambda: made._model.is_given)
+        told = made.known(["late"])
+        await made.absorb([Change("catalog.playlists", 0, 1, "p:0", None)])
+        await eventually(lambda: made._model.is_given)
+        index.stored["late"] = IndexedTrack(track("late"), {COOCCURRENCE: told["late"]})
+        made.was_indexed(["late"])
+        await eventually(lambda: not index.stored["late"].vectors[COOCCURRENCE].any())
+
+
 async def test_track_begins_where_the_index_has_it(learner: Learner, index: Flaky) -> None:
     index.stored["a"] = IndexedTrack(track("a"), {COOCCURRENCE: direction(30)})
     # One track has nothing to learn from, and stays where it began.
@@ -156,21 +183,18 @@ async def test_who_waits_for_what_came_before_does_not_wait_for_what_comes_since
     monkeypatch.setattr(module, "HOLD_S", 0.05)
     state = LearnedState.open(tmp_path / "state", None, "grown", 3)
     made = Learner(state, index)
-    due: list[bool] = []
+    settle, offsets = state.settle, itertools.count(1)
 
-    async def keep_coming() -> None:
-        for offset in itertools.count(1):
-            await made.absorb([change(offset, "b", "c")])
-            due.append(bool(state.model.due))
-            await asyncio.sleep(0)
+    def more_comes_meanwhile(tracks: int) -> int:
+        state.absorb([change(next(offsets), "b", "c")], lambda new: {})
+        return settle(tracks)
 
+    monkeypatch.setattr(state, "settle", more_comes_meanwhile)
     await made.absorb([change(0, *IDS)])
-    async with doing(made, made.keep_written, made.keep_learning, keep_coming):
+    async with doing(made, made.keep_written, made.keep_learning):
         async with asyncio.timeout(20):
             await made.brought()
-        # There has always been something else to learn, or nearly so.
-        assert sum(due) > 0.8 * len(due)
-        assert "p:0" not in state.model.due
+        assert state.model.due
         assert has(index, *IDS)
 
 
