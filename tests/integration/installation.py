@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +18,7 @@ from streams.embedded.stack import RunningStack
 from streams.lag import lag_of
 from streams.settings import Settings
 from streams.up import environment_of
+from tests.integration.forked import ForkedProcess
 from topics.admin import create_topics
 from topics.client import Client, Published
 from topics.records import ArtistRef, Features, Listen, RecommendationReply, RecommendationRequest, Track
@@ -70,13 +69,12 @@ class Installation:
         self.watermark: dict[str, int] = {}
 
     @contextmanager
-    def worker(self, roles: str = ALL_ROLES, module: str = "streams.cli") -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, roles: str = ALL_ROLES, module: str = "streams.cli") -> Iterator[ForkedProcess]:
         """A worker that has its partitions."""
         ready = self.settings.data_dir / f"{uuid.uuid4().hex}.ready"
-        command = [sys.executable, "-m", module, "worker", "--roles", roles, "--ready-file", str(ready)]
-        log = (self.settings.data_dir / "worker.log").open("ab")
+        arguments = ["worker", "--roles", roles, "--ready-file", str(ready)]
         environment = {**os.environ, **environment_of(self.settings)}
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = ForkedProcess(module, arguments, environment, self.settings.data_dir / "worker.log")
         try:
             eventually(lambda: ready.exists() or process.poll() is not None, within_s=150)
             assert process.poll() is None, (self.settings.data_dir / "worker.log").read_text()[-3000:]

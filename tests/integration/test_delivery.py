@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from streams.embedded.stack import RunningStack
 from streams.settings import variable
+from tests.integration.forked import ForkedProcess
 from topics.specs import ALL, LISTENING_EVENTS, dead_letters_of, full_name
 
 
@@ -64,11 +63,11 @@ class Installation:
         return self.output.with_suffix(".log").read_text()
 
     @contextmanager
-    def worker(self, poison: str = "", **settings: object) -> Iterator[subprocess.Popen[bytes]]:
-        command = [sys.executable, "-m", "tests.integration.agent_process", self.bootstrap, self.prefix]
-        log = self.output.with_suffix(".log").open("ab")
+    def worker(self, poison: str = "", **settings: object) -> Iterator[ForkedProcess]:
+        arguments = [self.bootstrap, self.prefix, str(self.output), poison]
         environment = {**os.environ, **{variable(name): str(value) for name, value in settings.items()}}
-        process = subprocess.Popen([*command, str(self.output), poison], env=environment, stdout=log, stderr=log)
+        log = self.output.with_suffix(".log")
+        process = ForkedProcess("tests.integration.agent_process", arguments, environment, log)
         try:
             yield process
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import urllib.request
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from streams.embedded.stack import RunningStack
 from streams.observing.offsets import OffsetReader
 from streams.observing.stalls import Place, Standing
 from streams.settings import Settings
+from tests.integration.forked import ForkedProcess
 from tests.integration.test_delivery import Installation, eventually
 from topics.connection import BrokerUnavailable
 
@@ -28,7 +28,7 @@ def here(stack: RunningStack, prefix: str, tmp_path: Path) -> Installation:
     return Installation(stack, prefix, tmp_path / "applied")
 
 
-def ends(worker: subprocess.Popen[bytes]) -> int:
+def ends(worker: ForkedProcess) -> int:
     return worker.wait(60)
 
 
