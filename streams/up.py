@@ -25,7 +25,7 @@ from streams.embedded.restarts import RestartPolicy
 from streams.embedded.supervisor import Supervisor
 from streams.environment import SECRETS, file_variable
 from streams.errors import StreamError
-from streams.importing.catalogue import catalogue_files, import_catalogue
+from streams.importing.catalogue import check_catalogue, import_catalogue
 from streams.importing.run import OnProgress, Options, ignore
 from streams.lag import lag_of
 from streams.observing.targets import FILE, choose_addresses, encode_targets
@@ -115,9 +115,10 @@ class Stack:
 
         Raises:
             DataDirectoryInUse: another stack runs on the directory.
-            StreamError, TopicError: the catalogue could not be imported, or nothing answers.
+            StreamError, TopicError: the catalogue could not be imported, or nothing answers. Of a catalogue that cannot
+                be read it is told before anything starts.
         """
-        catalogue_files(self._wanted.catalogue)  # a file that is not there is told before anything starts
+        check_catalogue(self._wanted.catalogue)
         running = asyncio.create_task(self._supervisor.run(self._children_ready.set))
         getting_ready = asyncio.create_task(self._get_ready())
         try:

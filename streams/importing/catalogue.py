@@ -6,7 +6,7 @@ from pathlib import Path
 
 from streams.catalogue import sample_playlists, sample_tracks
 from streams.importing.errors import FileUnreadable
-from streams.importing.run import Kind, OnProgress, Options, Report, ignore, import_file
+from streams.importing.run import OPENERS, Kind, OnProgress, Options, Report, ignore, import_file
 from streams.settings import Settings
 
 SAMPLE = "sample"
@@ -42,11 +42,21 @@ def import_catalogue(
     ]
 
 
+def check_catalogue(catalogue: str | Path) -> None:
+    """Look at each file as an import begins to, so that nothing starts for one that cannot be read.
+
+    Raises:
+        ImportFailed: a file is not there, is of another kind, or lacks columns.
+    """
+    for kind, path in catalogue_files(catalogue):
+        OPENERS[kind](path)
+
+
 def catalogue_files(catalogue: str | Path) -> list[tuple[Kind, Path]]:
     """The files of a catalogue in the order of import.
 
     Raises:
-        FileUnreadable: there is no such file, or no tracks in the folder.
+        FileUnreadable: there are no tracks in the folder.
     """
     if catalogue == NONE:
         return []

@@ -1,4 +1,4 @@
-"""Worker processes that begin with their modules loaded: the same command, without the seconds that imports take."""
+"""Commands that begin with their modules loaded: the same processes, without the seconds that imports take."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from streams.settings import Settings
+from streams.up import environment_of
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -21,9 +25,17 @@ _CONTEXT.set_forkserver_preload(
 class ForkedProcess:
     """What tests use of `subprocess.Popen`."""
 
-    def __init__(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        """Run a module as `python -m` does; what it prints is appended to `log`."""
-        self._process: BaseProcess = _CONTEXT.Process(target=_run, args=(module, arguments, dict(environment), log))
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        errors: Path | None = None,
+    ) -> None:
+        """Run a module as `python -m` does; what it prints is appended to `log`, its errors to a file of their own."""
+        given = (module, tuple(arguments), dict(environment), log, errors or log)
+        self._process: BaseProcess = _CONTEXT.Process(target=_run, args=given)
         self._process.start()
 
     @property
@@ -62,12 +74,25 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def _run(module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+def command(settings: Settings, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    """`throughbeat` with these arguments, in this installation. Raises subprocess.TimeoutExpired."""
+    environment = {**os.environ, **environment_of(settings)}
+    with TemporaryDirectory() as directory:
+        output, errors = Path(directory, "out"), Path(directory, "err")
+        process = ForkedProcess("streams.cli", arguments, environment, output, errors)
+        try:
+            code = process.wait(timeout_s)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(arguments, code, output.read_text(), errors.read_text())
+
+
+def _run(module: str, arguments: Sequence[str], environment: Mapping[str, str], *outputs: Path) -> None:
     os.environ.clear()
     os.environ.update(environment)
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    for stream in (1, 2):
+    for stream, path in enumerate(outputs, 1):
+        output = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         os.dup2(output, stream)
-    os.close(output)
+        os.close(output)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

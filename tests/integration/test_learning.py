@@ -24,8 +24,8 @@ from streams.serving.announcements import read_updates
 from streams.settings import Settings
 from streams.state.connection import connect
 from streams.state.evidence import EvidenceReader
+from tests.integration.forked import command
 from tests.integration.installation import Installation, eventually, features, track
-from tests.integration.test_operations import command
 from topics.records import RecommendationReply, Seed
 from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, SERVED
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +22,7 @@ from streams.connections import connection_of
 from streams.embedded.stack import RunningStack
 from streams.serving.announcements import announce, read_updates
 from streams.serving.versions import promoted
-from streams.up import environment_of
+from tests.integration import forked
 from tests.integration.installation import Installation, eventually, features, track
 from tests.integration.qdrant_stand_in import qdrant_stand_in
 from topics.records import ModelUpdate, RecommendationReply, Seed, Track
@@ -62,9 +60,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(here: Installation, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **environment_of(here.settings)}
-    line = [sys.executable, "-m", "streams.cli", "models", *arguments]
-    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return forked.command(here.settings, "models", *arguments)
 
 
 def state(here: Installation) -> ModelUpdate:

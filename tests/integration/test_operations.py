@@ -23,7 +23,7 @@ from streams.connections import connection_of
 from streams.embedded.kafka_jars import Jar, fetch_with_jgo, verify_jars
 from streams.embedded.stack import RunningStack
 from streams.settings import Settings
-from streams.up import environment_of
+from tests.integration.forked import command
 from tests.integration.installation import Installation, eventually, track
 from tests.integration.secure import PLAIN, Certificates, SecureKafka, running
 from tests.integration.test_bad_input import report
@@ -215,12 +215,6 @@ def test_workers_with_the_rights_of_their_role_do_its_work(
     wrong = command(as_user(kafka, "player", **parts), "worker", "--roles", "listening")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1), wrong.stderr
     assert "TopicAuthorizationFailed" in wrong.stderr
-
-
-def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **environment_of(settings)}
-    line = [sys.executable, "-m", "streams.cli", *arguments]
-    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_stack_that_is_backed_up_and_restored_as_the_page_says_has_everything(commands: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from streams.environment import SECRETS
 from streams.settings import Settings
 from streams.up import environment_of
+from tests.integration.forked import ForkedProcess
 from tests.integration.installation import Installation, eventually, track
 from tests.integration.qdrant_stand_in import qdrant_stand_in
 from tests.integration.secure import PLAIN, SCRAM_256, Certificates, SecureKafka, locked_redis, running
@@ -68,11 +69,11 @@ class Output:
 
     def run(self, *arguments: str) -> int:
         """The exit code of a command."""
-        with (self.directory / "output.log").open("ab") as log:
-            line = [sys.executable, "-m", "streams.cli", *arguments]
-            return subprocess.run(
-                line, env=self.environment, stdout=log, stderr=log, timeout=90, check=False
-            ).returncode
+        process = ForkedProcess("streams.cli", arguments, self.environment, self.directory / "output.log")
+        try:
+            return process.wait(90)
+        finally:
+            process.kill()
 
     @contextmanager
     def worker(self, ready: Path) -> Iterator[subprocess.Popen[bytes]]:

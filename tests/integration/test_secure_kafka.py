@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ from kafka.admin import KafkaAdminClient
 from streams.connections import connection_of
 from streams.embedded.stack import RunningStack
 from streams.settings import Settings
-from streams.up import environment_of
+from tests.integration import forked
 from tests.integration.installation import Installation, track
 from tests.integration.secure import PLAIN, SCRAM_256, SCRAM_512, Certificates, SecureKafka, running
 from topics.connection import BrokerUnavailable
@@ -91,11 +89,9 @@ def test_client_with_a_certificate_of_its_own_needs_no_password(kafka: SecureKaf
 
 def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command; once more where the broker, on a busy machine, took longer than a command waits for it."""
-    environment = {**os.environ, **environment_of(settings)}
-    line = [sys.executable, "-m", "streams.cli", *arguments]
     deadline = time.monotonic() + 60
     while True:
-        done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = forked.command(settings, *arguments)
         if "no Kafka answers" not in done.stderr or time.monotonic() > deadline:
             return done
 

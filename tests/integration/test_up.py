@@ -97,7 +97,11 @@ def test_command_without_a_stack_says_in_one_line_what_to_do(tmp_path: Path) -> 
     assert len(asked.stderr.strip().splitlines()) == 1
 
 
-def test_catalogue_that_is_not_there_ends_up_with_one_line(tmp_path: Path) -> None:
-    done = cli("up", "--data-dir", tmp_path / "data", "--catalogue", tmp_path / "nowhere")
-    assert done.returncode == 1
-    assert "nowhere" in done.stderr.strip().splitlines()[-1]
+def test_catalogue_that_cannot_be_read_is_told_in_one_line_before_anything_starts(tmp_path: Path) -> None:
+    lacking = tmp_path / "lacking.csv"
+    lacking.write_text("artist_id\n")
+    for catalogue in (tmp_path / "nowhere.csv", tmp_path / "songs.txt", lacking):
+        done = cli("up", "--data-dir", tmp_path / "data", "--catalogue", catalogue)
+        assert done.returncode == 1
+        assert catalogue.name in done.stderr.strip().splitlines()[-1]
+        assert not (tmp_path / "data").exists()
