@@ -28,7 +28,7 @@ ALL_ROLES = "catalogue,listening,learning,cooccurrence,recommendations"
 NOW_MS = 1_790_000_000_000
 
 
-def eventually(true: Callable[[], bool], within_s: float = 60.0) -> None:
+def eventually(true: Callable[[], bool], within_s: float = 180.0) -> None:
     """Poll until it holds."""
     deadline = time.monotonic() + within_s
     while not true():
@@ -81,7 +81,7 @@ class Installation:
             yield process
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(90)
 
     def listen(self, user_id: str, kind: str, track_id: str | None = None, **more: object) -> Published:
         """Publish one listening event; the next `ask` waits for it."""

@@ -77,7 +77,7 @@ def stored(connection: Connection, topic: str) -> list[object]:
         consumer.assign(places)
         consumer.seek_to_beginning()
         found: list[object] = []
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while any(consumer.position(place) < ends[place] for place in places):
             assert time.monotonic() < deadline, "not all records came"
             found += [record for records in consumer.poll(timeout_ms=100).values() for record in records]

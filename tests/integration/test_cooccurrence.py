@@ -146,7 +146,7 @@ def test_killed_while_it_learns_it_counts_each_record_once(stack: RunningStack, 
                 here.client.withdraw(CATALOG_PLAYLISTS, f"p{n}")
             eventually(lambda: sum(path.stat().st_size for path in root.glob("journal-*")) > 40_000)
             process.kill()
-            process.wait(30)
+            process.wait(90)
         with here.worker(ROLES):
             eventually(lambda: has_learned(here, CATALOG_PLAYLISTS) and has_learned(here, LISTENING_SESSIONS))
     state = LearnedState.open(root, None, "grown", 7)

@@ -21,7 +21,7 @@ from tests.integration.forked import ForkedProcess
 from topics.specs import ALL, LISTENING_EVENTS, dead_letters_of, full_name
 
 
-def eventually(true: Callable[[], bool], within_s: float = 30.0) -> None:
+def eventually(true: Callable[[], bool], within_s: float = 120.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "not in time"
@@ -72,7 +72,7 @@ class Installation:
             yield process
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(90)
 
 
 async def send_nothing(here: Installation) -> None:
@@ -94,7 +94,7 @@ def test_agent_that_raises_resumes_at_that_record_after_the_restart(here: Instal
     for number in range(8):
         here.play(f"e{number}", "poison" if number == 3 else "t")
     with here.worker("poison") as first:
-        assert first.wait(60) == 1
+        assert first.wait(120) == 1
     assert here.applied() == ["e0", "e1", "e2"]
     here.output.with_suffix(".cured").touch()
     with here.worker("poison"):
@@ -142,7 +142,7 @@ def test_graceful_stop_leaves_nothing_to_do_again(here: Installation) -> None:
     with here.worker() as first:
         eventually(lambda: here.applied() == ["e0"])
         first.terminate()
-        assert first.wait(30) == 0
+        assert first.wait(90) == 0
     here.play("e1")
     with here.worker():
         eventually(lambda: "e1" in here.applied())

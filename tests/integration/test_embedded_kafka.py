@@ -43,7 +43,7 @@ def publish(bootstrap: str, topic: str, values: list[bytes], headers: list[tuple
     """Return once the broker has acknowledged every value."""
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", max_request_size=4 * MIB, max_block_ms=10_000)
     for receipt in [producer.send(topic, value, headers=headers) for value in values]:
-        receipt.get(timeout=30)
+        receipt.get(timeout=90)
     producer.close()
 
 

@@ -130,7 +130,7 @@ def test_every_row_arrives_once_on_the_partition_that_other_clients_name(here: I
 
 def test_killed_import_goes_on_where_it_stopped_and_loses_nothing(here: Installation, tracks: Path) -> None:
     own = [sys.executable, "-m", "tests.integration.test_import", "kill", str(tracks)]
-    child = subprocess.run(own, env=environment(here), check=False, timeout=60)
+    child = subprocess.run(own, env=environment(here), check=False, timeout=180)
     assert child.returncode == -signal.SIGKILL
     seen: list[Progress] = []
     report = import_file("tracks", tracks, here.settings, on_progress=seen.append)
@@ -307,7 +307,7 @@ def test_command_says_where_it_resumes(here: Installation, tracks: Path) -> None
 
 def test_command_that_is_interrupted_says_where_it_stopped(here: Installation, tracks: Path) -> None:
     own = [sys.executable, "-m", "tests.integration.test_import", "interrupt", str(tracks)]
-    told = subprocess.run(own, env=environment(here), check=False, timeout=60, capture_output=True, text=True)
+    told = subprocess.run(own, env=environment(here), check=False, timeout=180, capture_output=True, text=True)
     assert told.returncode == 130
     # Rows that were acknowledged between the signal and the end count too.
     resumed = import_file("tracks", tracks, here.settings).resumed_rows
@@ -330,7 +330,7 @@ def environment(here: Installation) -> dict[str, str]:
 
 def command(here: Installation, *arguments: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "streams.cli", "import", *arguments]
-    return subprocess.run(line, env=environment(here), check=False, timeout=60, capture_output=True, text=True)
+    return subprocess.run(line, env=environment(here), check=False, timeout=180, capture_output=True, text=True)
 
 
 def _import_and_be_killed(path: Path) -> None:

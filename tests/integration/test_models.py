@@ -212,7 +212,7 @@ def test_promotion_that_a_kill_interrupts_goes_on_and_a_taken_back_one_leaves_no
             assert command(here, "promote", "embeat-mlp", str(other), "--no-wait").returncode == 0
             eventually(lambda: len(homes(here)) == 2)
             worker.send_signal(signal.SIGKILL)
-            worker.wait(30)
+            worker.wait(90)
         with here.worker(roles):
             assert here.ask(limit=1).status == "ok"
             new = state(here).wanted or state(here).version

@@ -16,8 +16,8 @@ from streams.embedded.ports import free_port
 from streams.embedded.stack import RunningStack, running_stack
 from tests.integration.installation import Installation, eventually, track
 from topics.errors import TopicError
-from topics.records import RecommendationReply, Seed
-from topics.specs import CATALOG_TRACKS, LISTENING_EVENTS, full_name
+from topics.records import Playlist, RecommendationReply, Seed
+from topics.specs import CATALOG_PLAYLISTS, CATALOG_TRACKS, LISTENING_EVENTS, full_name
 
 ROLES = "catalogue,listening,cooccurrence,recommendations"
 Samples = dict[tuple[str, ...], float]
@@ -152,6 +152,11 @@ def test_lines_say_which_request_or_event_they_are_about(here: Installation) -> 
 
 
 def test_broker_that_dies_and_comes_back_is_a_handful_of_lines(here: Installation, own_stack: RunningStack) -> None:
+    # Each of its consumers has begun to read: one that is only starting ends the worker, which is then started anew.
+    here.client.publish(CATALOG_TRACKS, track("late"))
+    here.client.publish(CATALOG_PLAYLISTS, Playlist(playlist_id="late", track_ids=("late",)))
+    here.listen("u", "play", "late")
+    here.settled(CATALOG_TRACKS, CATALOG_PLAYLISTS, LISTENING_EVENTS)
     assert here.ask("u").status == "ok"
     before = len(log_lines(here))
     own_stack.kafka.kill()

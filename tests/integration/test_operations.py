@@ -231,7 +231,7 @@ def test_stack_that_is_backed_up_and_restored_as_the_page_says_has_everything(co
                 act(here)
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
+            assert process.wait(120) == 0
 
     def fill(here: Installation) -> None:
         here.client.publish_many(CATALOG_TRACKS, [track(f"t{n}") for n in range(5)])

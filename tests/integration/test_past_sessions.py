@@ -43,7 +43,7 @@ async def following(here: Installation) -> AsyncIterator[PastSessionsFollower]:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline, "not in time"
         await asyncio.sleep(0.02)

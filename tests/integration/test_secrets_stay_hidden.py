@@ -88,7 +88,7 @@ class Output:
             yield process
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(90)
 
     def leaks(self) -> list[str]:
         """Lines of everything written under the directory that hold a canary."""

@@ -141,7 +141,7 @@ def test_worker_gets_in_by_its_settings_or_ends_with_one_line(
             assert ready.exists() is (not told)
         finally:
             process.terminate()
-            said = process.communicate(timeout=30)[1]
+            said = process.communicate(timeout=90)[1]
     if told:
         assert process.returncode == 1
         assert len([line for line in said.splitlines() if " INFO " not in line]) == 1, said

@@ -55,14 +55,14 @@ def program(data_dir: Path, name: str, code: str, **details: object) -> Child:
     return Child(name=name, argv=argv, log_path=data_dir / "logs" / f"{name}.log", cwd=data_dir, **details)  # type: ignore[arg-type]
 
 
-def eventually(condition: Callable[[], object], within_s: float = 20.0) -> None:
+def eventually(condition: Callable[[], object], within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.01)
 
 
-async def eventually_beside(condition: Callable[[], object], within_s: float = 20.0) -> None:
+async def eventually_beside(condition: Callable[[], object], within_s: float = 60.0) -> None:
     """As `eventually`, while the event loop goes on."""
     deadline = time.monotonic() + within_s
     while not condition():

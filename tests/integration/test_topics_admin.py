@@ -85,7 +85,7 @@ def test_only_what_is_missing_is_created(connection: Connection, prefix: str) ->
     create_topics(connection, prefix)
     admin = connection.open(KafkaAdminClient)
     admin.delete_topics([f"{prefix}.catalog.tracks.dead"])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not admin.describe_topics([f"{prefix}.catalog.tracks.dead"])[0]["error_code"]:
         assert time.monotonic() < deadline
     admin.close()

@@ -23,7 +23,7 @@ TRACKS = COLUMNS + "".join(
 )
 
 
-def eventually(true: Callable[[], bool], within_s: float = 90.0) -> None:
+def eventually(true: Callable[[], bool], within_s: float = 180.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "not in time"
@@ -32,7 +32,7 @@ def eventually(true: Callable[[], bool], within_s: float = 90.0) -> None:
 
 def cli(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "streams.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, **options)
 
 
 def up(data_dir: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
@@ -83,7 +83,7 @@ def test_stack_comes_up_answers_and_leaves_nothing_behind(tmp_path: Path) -> Non
         assert len(family) >= 4
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(60)
+        code = process.wait(120)
     assert code == 0
     assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     assert not ready.exists()

@@ -29,7 +29,7 @@ def here(stack: RunningStack, prefix: str, tmp_path: Path) -> Installation:
 
 
 def ends(worker: ForkedProcess) -> int:
-    return worker.wait(60)
+    return worker.wait(120)
 
 
 def test_worker_that_does_not_get_on_ends_and_goes_on_after_its_restart(here: Installation) -> None:

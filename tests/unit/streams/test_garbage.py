@@ -31,7 +31,7 @@ def as_it_was() -> Iterator[None]:
 async def is_found(gone: weakref.ref[Ring]) -> bool:
     searching = asyncio.create_task(garbage.keep_collected(every_s=0.001))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while gone() is not None:
                 await asyncio.sleep(0.001)
             return True

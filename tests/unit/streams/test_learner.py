@@ -62,7 +62,7 @@ async def learner(tmp_path: Path, index: Flaky) -> AsyncIterator[Learner]:
 
 
 async def eventually(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.01)
 
@@ -166,7 +166,7 @@ async def test_it_is_told_when_what_came_before_is_in_the_index_and_not_sooner(
             await made.absorb(
                 [change(20 * round_ + i, *(some[(7 * i + j) % 150] for j in range(20))) for i in range(20)]
             )
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await made.brought()
             assert not state.model.due
             assert has(index, *some)
@@ -192,7 +192,7 @@ async def test_who_waits_for_what_came_before_does_not_wait_for_what_comes_since
     monkeypatch.setattr(state, "settle", more_comes_meanwhile)
     await made.absorb([change(0, *IDS)])
     async with doing(made, made.keep_written, made.keep_learning):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await made.brought()
         assert state.model.due
         assert has(index, *IDS)
@@ -211,7 +211,7 @@ async def test_learning_rests_but_for_who_waits(tmp_path: Path, index: Flaky, mo
     async def rests_of(*duties: Callable[[], Awaitable[None]], until: Callable[[], Awaitable[None]]) -> list[float]:
         rests.clear()
         tasks = [asyncio.ensure_future(duty()) for duty in duties]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await until()
         for task in tasks:
             task.cancel()

@@ -45,7 +45,7 @@ def watchdog(offsets: Offsets, *places: Place, limit_s: float = 0.02) -> Watchdo
 
 
 async def until(true: Callable[[], bool], task: asyncio.Task[None]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true() and not task.done():
             await asyncio.sleep(0.001)
 
