@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from models.ranked import LENGTH
-from models.tables import MODEL
+from streams.catching_up import catch_up
+from streams.connections import connection_of
 from streams.continuation import Known, Ranker, Scores, Way
 from streams.embedded.process import log_tail
 from streams.errors import StreamError
 from streams.labelled import Labels
-from streams.refreshing import SEED, refresh
 from streams.settings import Settings, read_settings
 from streams.up import StackFile
 from topics.client import Client
@@ -29,7 +28,7 @@ from topics.records import Item, Playlist, RecommendationRequest, Seed
 from topics.specs import CATALOG_PLAYLISTS
 
 READY_WITHIN_S = 1_800.0
-SERVES_WITHIN_S = 60.0
+LEARNED_WITHIN_S = 3_600.0
 DEADLINE_MS = 20_000
 POLL_S = 0.2
 # As many as a request may name.
@@ -75,51 +74,57 @@ def installation(tracks: Path, artists: Path | None) -> Iterator[Settings]:
 Answers = Callable[[Labels], list[tuple[int, Item]]]
 
 
-def through_kafka(settings: Settings, client: Client) -> Way:
-    """Publishes the playlists learned from, withdraws all others, lets the models learn, and asks with what is held."""
-    learned = answering(settings, client)
+@contextmanager
+def through_kafka(tracks: Path, artists: Path | None) -> Iterator[Way]:
+    """Publishes the playlists learned from, lets the models learn, and asks with what is held."""
+    with answering(tracks, artists) as learned:
 
-    def way(known: Known) -> Ranker:
-        answers = learned(known)
+        def way(known: Known) -> Ranker:
+            answers = learned(known)
 
-        def scores(held: Labels) -> Scores:
-            found = np.full(known.rows, -np.inf, np.float32)
-            rows = [row for row, _ in answers(held)]
-            found[rows] = -np.arange(len(rows))
-            return found
+            def scores(held: Labels) -> Scores:
+                found = np.full(known.rows, -np.inf, np.float32)
+                rows = [row for row, _ in answers(held)]
+                found[rows] = -np.arange(len(rows))
+                return found
 
-        return scores
+            return scores
 
-    return way
+        yield way
 
 
-def answering(settings: Settings, client: Client) -> Callable[[Known], Answers]:
-    """The same with all that the pipeline says of each item."""
-    standing: set[str] = set()
+@contextmanager
+def answering(tracks: Path, artists: Path | None) -> Iterator[Callable[[Known], Answers]]:
+    """The same with all that the pipeline says of each item.
 
-    def learned(known: Known) -> Answers:
-        tracks = [track.track_id for track in known.catalogue.tracks]
-        tracks += [f"no-such-track-{row}" for row in range(len(tracks), known.rows)]
-        rows = {track_id: row for row, track_id in enumerate(tracks)}
-        lists = {hashlib.sha256(one.tobytes()).hexdigest()[:20]: one.tolist() for one in known.lists}
-        for name in standing - lists.keys():
-            client.withdraw(CATALOG_PLAYLISTS, name)
-        fresh = lists.keys() - standing
-        client.publish_many(
-            CATALOG_PLAYLISTS,
-            (Playlist(playlist_id=name, track_ids=tuple(tracks[row] for row in lists[name])) for name in sorted(fresh)),
-        )
-        standing.clear()
-        standing.update(lists)
-        wait_until_serves(client, str(refresh(settings, SEED)["version"]))
+    Each time an installation is made anew: of a playlist that it was told of once, a model that grows by the event
+    might remember something.
+    """
+    with ExitStack() as current:
 
-        def answers(held: Labels) -> list[tuple[int, Item]]:
-            items = asked(client, [tracks[row] for row in held[-SEEDS_MAX:].tolist()])
-            return [(rows[item.track_id], item) for item in items]
+        def learned(known: Known) -> Answers:
+            current.close()
+            settings = current.enter_context(installation(tracks, artists))
+            client = current.enter_context(Client(connection_of(settings), settings.topic_prefix))
+            names = [track.track_id for track in known.catalogue.tracks]
+            names += [f"no-such-track-{row}" for row in range(len(names), known.rows)]
+            rows = {track_id: row for row, track_id in enumerate(names)}
+            client.publish_many(
+                CATALOG_PLAYLISTS,
+                (
+                    Playlist(playlist_id=f"list-{number}", track_ids=tuple(names[row] for row in one.tolist()))
+                    for number, one in enumerate(known.lists)
+                ),
+            )
+            catch_up(settings, within_s=LEARNED_WITHIN_S, wait=True)
 
-        return answers
+            def answers(held: Labels) -> list[tuple[int, Item]]:
+                items = asked(client, [names[row] for row in held[-SEEDS_MAX:].tolist()])
+                return [(rows[item.track_id], item) for item in items]
 
-    return learned
+            return answers
+
+        yield learned
 
 
 def asked(client: Client, track_ids: Sequence[str]) -> Sequence[Item]:
@@ -143,18 +148,3 @@ def asked(client: Client, track_ids: Sequence[str]) -> Sequence[Item]:
     if reply.error is not None and reply.error.code != "unknown_seed":
         raise NotAnswered(f"expected a list, got {reply.error.code}: {reply.error.message}")
     return reply.items or ()
-
-
-def wait_until_serves(client: Client, version: str) -> None:
-    """Returns once answers come from a version of the collaborative tables.
-
-    Raises:
-        NotAnswered: they do not within the time.
-    """
-    deadline = time.monotonic() + SERVES_WITHIN_S
-    while time.monotonic() < deadline:
-        reply = client.ask(RecommendationRequest(request_id=uuid.uuid4().hex, limit=1), timeout_s=SERVES_WITHIN_S)
-        if (reply.models or {}).get(MODEL) == version:
-            return
-        time.sleep(POLL_S)
-    raise NotAnswered(f"expected answers from {MODEL} {version} within {SERVES_WITHIN_S:g} s, got none")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -16,11 +16,9 @@ from streams.cli.train import ArtistsOption, BesideOption, PlaylistsOption, Trac
 if TYPE_CHECKING:
     from models.embeat_mlp import EmbeatMLP
     from streams.columns import Columns
-    from streams.continuation import Known, Way
+    from streams.continuation import Known
     from streams.labelled import Catalogue
     from streams.recall_quality import Proposer
-    from streams.settings import Settings
-    from topics.client import Client
 
 LogOption = Annotated[
     Path | None,
@@ -130,13 +128,15 @@ def continuation(
     In five folds, the first five tracks or the first half of each playlist of ten or more are given, and lists of 500
     are held against the rest: NDCG, R-precision, clicks until the first hit, recall of the first hundred. Candidates
     are the catalogue and the tracks of the playlists learned from. --beside adds the centroids of other embeddings.
-    --through-kafka publishes the playlists learned from to an installation of its own, and asks it with what is given.
+    --through-kafka publishes the playlists learned from to an installation of its own, in each fold, and asks it with
+    what is given.
 
     Example: throughbeat evaluate continuation --tracks tracks.csv.gz --playlists playlists.csv.gz --json
     """
     from streams.baselines import als, embedding, item_knn, popularity, raw_features
     from streams.cli.quality_table import print_continuation
     from streams.continuation import compare
+    from streams.live import through_kafka
     from streams.ways import fusion, ranked
 
     given = _read(tracks, playlists, artists, beside)
@@ -150,7 +150,7 @@ def continuation(
         "raw features": raw_features(given.catalogue),
     }
     with ExitStack() as opened:
-        live = opened.enter_context(_pipeline(tracks, artists)) if kafka else {}
+        live = {"pipeline": opened.enter_context(through_kafka(given.files[0], artists))} if kafka else {}
         _tell(
             given.files,
             partial(compare, given.catalogue, {**live, **ways}, seed=seed),
@@ -208,11 +208,11 @@ def recall(
 ) -> None:
     """Measure what the running pipeline finds of playlists that it was not told of, in all and by channel.
 
-    The other playlists are published to an installation of its own, which takes minutes, and it is asked over Kafka
-    with the first five tracks or the first half of each that is held out: NDCG@500, R-precision, clicks, recall of the
-    first 100 and of all 500, how many different artists there are, what share of the catalogue comes at all; and of
-    each channel what it found, and what it alone found. Beside it popularity, item-kNN and implicit ALS, trained on the
-    same playlists.
+    The other playlists are published to an installation of its own, in each fold, which takes minutes, and it is asked
+    over Kafka with the first five tracks or the first half of each that is held out: NDCG@500, R-precision, clicks,
+    recall of the first 100 and of all 500, how many different artists there are, what share of the catalogue comes at
+    all; and of each channel what it found, and what it alone found. Beside it popularity, item-kNN and implicit ALS,
+    trained on the same playlists.
 
     Example: throughbeat evaluate recall --playlists playlists.csv.gz --tracks tracks.csv.gz --seeds half
     """
@@ -227,8 +227,7 @@ def recall(
         raise typer.BadParameter(f"expected {' or '.join(given_by)}, got {seeds!r}", param_hint="--seeds")
     files, catalogue = read_files(tracks, playlists, artists)
     ways = {"implicit ALS": als(seed), "item-kNN (BM25)": item_knn, "popularity": popularity}
-    with _stack(tracks, artists) as (settings, client):
-        learned = answering(settings, client)
+    with answering(files[0], artists) as learned:
 
         def pipeline(known: Known) -> Proposer:
             answers = learned(known)
@@ -269,29 +268,6 @@ def skips(
         typer.echo(msgspec.json.encode(found).decode())
     else:
         print_skips(found)
-
-
-@contextmanager
-def _pipeline(tracks: Path | None, artists: Path | None) -> Iterator[dict[str, Way]]:
-    from streams.live import through_kafka
-
-    with _stack(tracks, artists) as (settings, client):
-        yield {"pipeline": through_kafka(settings, client)}
-
-
-@contextmanager
-def _stack(tracks: Path | None, artists: Path | None) -> Iterator[tuple[Settings, Client]]:
-    """An installation of its own without playlists, and a client of it."""
-    from streams.catalogue import sample_tracks
-    from streams.connections import connection_of
-    from streams.live import installation
-    from topics.client import Client
-
-    with (
-        installation(tracks or sample_tracks(), artists) as settings,
-        Client(connection_of(settings), settings.topic_prefix) as client,
-    ):
-        yield settings, client
 
 
 @evaluate_app.command()
