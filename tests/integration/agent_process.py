@@ -60,8 +60,8 @@ class Effects:
         return refusals
 
     async def _hinder(self, how: str) -> None:
-        if how == "slow":
-            await asyncio.sleep(1)
+        if how.startswith("slow"):
+            await asyncio.sleep(float(how.removeprefix("slow").removeprefix("-") or 1))
         if how.startswith("gone-"):
             self._gone_until = self._gone_until or time.monotonic() + float(how.removeprefix("gone-"))
             if time.monotonic() < self._gone_until:
