@@ -28,7 +28,7 @@ ALL_ROLES = "catalogue,listening,learning,cooccurrence,recommendations"
 NOW_MS = 1_790_000_000_000
 
 
-def eventually(true: Callable[[], bool], within_s: float = 180.0) -> None:
+def eventually(true: Callable[[], bool], within_s: float = 150.0) -> None:
     """Poll until it holds."""
     deadline = time.monotonic() + within_s
     while not true():
@@ -76,7 +76,7 @@ class Installation:
         environment = {**os.environ, **environment_of(self.settings)}
         process = ForkedProcess(module, arguments, environment, self.settings.data_dir / "worker.log")
         try:
-            eventually(lambda: ready.exists() or process.poll() is not None, within_s=150)
+            eventually(lambda: ready.exists() or process.poll() is not None)
             assert process.poll() is None, (self.settings.data_dir / "worker.log").read_text()[-3000:]
             yield process
         finally:

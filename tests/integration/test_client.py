@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 from streams.embedded.stack import RunningStack, running_stack
 from tests.integration.responder import echo, responding, stored
 from topics.admin import create_topics
-from topics.client import ACKNOWLEDGED_WITHIN_S, Client, Published
+from topics.client import Client, Published
 from topics.codec import encode
 from topics.connection import BrokerUnavailable, Connection
 from topics.correlation import Replies
@@ -108,7 +108,7 @@ def test_topic_that_is_not_there_is_named_at_once(connection: Connection) -> Non
             client.publish(LISTENING_EVENTS, play())
         with pytest.raises(UnknownTopic, match=r"elsewhere\.recommendation\.re"):
             client.ask(request())
-        assert time.monotonic() - began < ACKNOWLEDGED_WITHIN_S
+        assert time.monotonic() - began < 3
 
 
 def test_record_that_the_broker_refuses_does_not_end_the_client(
@@ -156,7 +156,7 @@ def test_request_without_an_answer_times_out_and_is_forgotten(client: Client, co
     began = time.monotonic()
     with pytest.raises(RequestTimedOut, match="is a worker running"):
         client.ask(request(), timeout_s=0.3)
-    assert 0.3 <= time.monotonic() - began < 5
+    assert 0.3 <= time.monotonic() - began < 2
     assert client.open_requests == 0
 
 
@@ -191,7 +191,7 @@ def test_answer_that_cannot_be_read_is_refused_and_the_next_is_answered(
 ) -> None:
     with responding(connection, prefix, lambda asked: [] if asked.request_id == "r1" else echo(asked)) as responder:
         answer = client.submit(request(1), 20)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 20
         while not responder.asked:
             assert time.monotonic() < deadline
             wait([answer], timeout=0.01)
@@ -208,7 +208,7 @@ def test_closing_answers_open_requests_and_leaves_no_thread(connection: Connecti
     client.publish(LISTENING_EVENTS, play())
     began = time.monotonic()
     client.close()
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 3
     for answer in answers:
         with pytest.raises(ClientClosed):
             answer.result(0)
@@ -225,7 +225,7 @@ def test_client_that_finds_no_broker_says_where_it_looked_and_leaves_no_thread()
     began = time.monotonic()
     with pytest.raises(BrokerUnavailable, match=r"no Kafka answers at 127\.0\.0\.1:1: start one with `throughbeat up`"):
         Client(Connection("127.0.0.1:1", connect_within_s=0.5))
-    assert time.monotonic() - began < 4.5
+    assert time.monotonic() - began < 3
     assert set(threading.enumerate()) == before
 
 
@@ -243,7 +243,7 @@ def test_broker_that_goes_away_is_told_in_time_and_its_return_needs_no_new_clien
                 client.ask(request(1), timeout_s=1)
             with pytest.raises(PublishFailed, match="may still arrive"):
                 client.publish(LISTENING_EVENTS, play(2), timeout_s=1)
-            assert time.monotonic() - began < ACKNOWLEDGED_WITHIN_S
+            assert time.monotonic() - began < 5
             stack.kafka.restart()
             with responding(connection, ""):
                 assert client.ask(request(2), timeout_s=20).request_id == "r2"

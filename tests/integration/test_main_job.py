@@ -111,7 +111,7 @@ def test_answer_names_events_that_did_not_count_in_time(here: Installation) -> N
     reply = here.ask("nobody", after={"0": 10**9}, deadline_ms=300)
     assert reply.status == "partial"
     assert reply.degraded == ("after",)
-    assert reply.took_ms < 20_000
+    assert reply.took_ms < 1_000
 
 
 def test_artists_genres_reach_tracks_whichever_comes_first(here: Installation) -> None:

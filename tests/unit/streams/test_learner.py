@@ -195,6 +195,7 @@ async def test_who_waits_for_what_came_before_does_not_wait_for_what_comes_since
         async with asyncio.timeout(60):
             await made.brought()
         assert state.model.due
+        assert "p:0" not in state.model.due
         assert has(index, *IDS)
 
 
