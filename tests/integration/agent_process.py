@@ -4,8 +4,8 @@
 
 Each applied event id is appended to OUTPUT. An event whose track is POISON raises, unless OUTPUT.cured exists; so do
 `stuck`, which never ends, `blocked`, which holds up the event loop, and `deaf`, after which the consumer stays a member
-of its group and reads nothing. `slow` takes a second; of `gone-N` the store is away for N seconds. Settings come from
-the environment.
+of its group and reads nothing. `held` waits for that file, and makes OUTPUT.held; `slow` takes a second; of `gone-N`
+the store is away for N seconds. Settings come from the environment.
 """
 
 from __future__ import annotations
@@ -60,8 +60,11 @@ class Effects:
         return refusals
 
     async def _hinder(self, how: str) -> None:
-        if how.startswith("slow"):
-            await asyncio.sleep(float(how.removeprefix("slow").removeprefix("-") or 1))
+        if how == "slow":
+            await asyncio.sleep(1.0)
+        while how == "held" and not self._output.with_suffix(".cured").exists():
+            self._output.with_suffix(".held").touch()
+            await asyncio.sleep(0.1)
         if how.startswith("gone-"):
             self._gone_until = self._gone_until or time.monotonic() + float(how.removeprefix("gone-"))
             if time.monotonic() < self._gone_until:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import KafkaAdminClient, MemberToRemove, NewTopic
 
 from streams.embedded.stack import RunningStack
+from streams.lag import committed_offsets
 from streams.settings import variable
 from tests.integration.forked import ForkedProcess
 from topics.specs import ALL, LISTENING_EVENTS, dead_letters_of, full_name
@@ -32,6 +33,7 @@ class Installation:
     def __init__(self, stack: RunningStack, prefix: str, output: Path) -> None:
         self.bootstrap, self.prefix, self.output = stack.kafka_bootstrap, prefix, output
         self.topic = full_name(LISTENING_EVENTS, prefix)
+        self.group = f"{prefix}.throughbeat.listening"
         specs = [NewTopic(full_name(s, prefix), s.partitions, 1, topic_configs=s.config) for s in ALL]
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         admin.create_topics(specs)
@@ -57,6 +59,28 @@ class Installation:
         letters = [letter for letter, _ in zip(consumer, range(count), strict=False)]
         consumer.close()
         return letters
+
+    def committed(self) -> int | None:
+        """Of the first partition; `None` before there is any."""
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        try:
+            return committed_offsets(admin, self.group).get((self.topic, 0))
+        finally:
+            admin.close()
+
+    def members(self) -> list[str]:
+        """Of the worker's group, as Kafka knows it."""
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        try:
+            return [member["member_id"] for member in admin.describe_groups([self.group])[self.group]["members"]]
+        finally:
+            admin.close()
+
+    def expel(self) -> None:
+        """Every member, as Kafka does with those it has not heard of for the session's time-out."""
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        admin.remove_group_members(self.group, [MemberToRemove(member_id=member) for member in self.members()])
+        admin.close()
 
     @property
     def log(self) -> str:
@@ -135,6 +159,17 @@ def test_record_is_tried_again_while_a_store_is_away(here: Installation) -> None
     here.play("e1")
     with here.worker():
         eventually(lambda: here.applied() == ["e0", "e1"])
+
+
+def test_what_kafka_refused_to_note_is_noted_when_it_came_again(here: Installation) -> None:
+    here.play("e0", "held")
+    with here.worker():
+        eventually(here.output.with_suffix(".held").exists)
+        # The first that it would have noted, of somebody whom the group no longer knows.
+        here.expel()
+        here.output.with_suffix(".cured").touch()
+        eventually(lambda: here.committed() == 1)
+    assert set(here.applied()) == {"e0"}
 
 
 def test_graceful_stop_leaves_nothing_to_do_again(here: Installation) -> None:
