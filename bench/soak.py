@@ -2,10 +2,11 @@
 
     python -m bench.soak [--minutes 20] [--events 1000000] [--people 100000]
 
-What is bounded begins at its bounds: there are as many past sessions as the models hold, and they have learned from
-all of them. Everybody has an event in the first tenth of the time, and every track is met; after that, whatever grows
-grows with what is done and not with who is there. The search graph is built anew whenever `OPTIMISE_ABOVE` tracks are
-outside it, several times in all: what is written stays in memory until then.
+What is bounded begins at its bounds: there are as many past sessions as the models hold, they have learned from all of
+them, and so many lists were asked for, from tracks drawn at random, that what is kept of tracks is full. Everybody has
+an event in the first tenth of the time; after that, whatever grows grows with what is done and not with who is there.
+The search graph is built anew whenever `OPTIMISE_ABOVE` tracks are outside it, several times in all: what is written
+stays in memory until then.
 
 Memory is private memory, without pages of files. Slopes are of the time after the first tenth, by least squares over
 medians of `BIN_S` seconds, with 95 % intervals by bootstrap over those.
@@ -19,6 +20,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -51,8 +53,8 @@ TRACKS, ARTISTS = 20_000, 2_000
 SESSIONS, TRACKS_OF_SESSION = 60_000, 16
 LEARNED_WITHIN_S = 1_200.0
 REQUESTS_PER_S, CHANGES_PER_S = 10, 5
-# While tracks are met, so many requests a second, from tracks drawn at random.
-MEETING_PER_S = 25
+# Lists that are answered before the clock starts, and how many are asked for at once.
+LISTS_BEFORE, AT_ONCE = 8_000, 4
 OPTIMISE_ABOVE = 1_000
 LOOK_S, BIN_S = 5, 30
 DRAWN = 2_000
@@ -139,9 +141,6 @@ class Load:
     def _beside(self) -> None:
         rng = np.random.default_rng(SEED + 1)
         turns = 0
-        met_s = time.monotonic() + 0.1 * 60 * self._options.minutes
-        while not self.ended.wait(1 / MEETING_PER_S) and time.monotonic() < met_s:
-            self._ask(request(None, seeds=(Seed(track_id=f"track-{int(rng.integers(TRACKS)):016d}"),)))
         while not self.ended.wait(1 / REQUESTS_PER_S):
             self._ask(request(f"user-{int(rng.integers(self._options.people)):08d}"))
             if turns % (REQUESTS_PER_S // CHANGES_PER_S) == 0:
@@ -154,6 +153,19 @@ class Load:
     def _note(self, answer: Any) -> None:
         status = "none" if answer.exception() else answer.result().status
         self.statuses[status] = self.statuses.get(status, 0) + 1
+
+
+def ask_of_many_tracks(client: Client) -> None:
+    """Lists from tracks drawn at random, each of which meets a hundred others."""
+    drawn = np.random.default_rng(SEED + 2).integers(TRACKS, size=LISTS_BEFORE).tolist()
+
+    def ask(number: int) -> None:
+        reply = client.ask(request(None, seeds=(Seed(track_id=f"track-{number:016d}"),)), timeout_s=30)
+        assert reply.status != "error", reply
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(ask, drawn):
+            pass
 
 
 def slope(seconds: Sequence[float], values: Sequence[float]) -> dict[str, float]:
@@ -202,6 +214,7 @@ def measure(here: Running, options: argparse.Namespace) -> dict[str, object]:
         loaded = here.resident_mb()["worker-index"]
         client.publish_many(LISTENING_SESSIONS, past_sessions(options.people))
         catch_up(here.settings, within_s=LEARNED_WITHIN_S, wait=True)
+        ask_of_many_tracks(client)
         empty = asyncio.run(_redis_bytes(here))
         load = Load(client, options)
         running_load = threading.Thread(target=load.run)

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, MemberToRemove, NewTopic
 
+from streams.app import STREAM_BUFFER
 from streams.embedded.stack import RunningStack
 from streams.lag import committed_offsets
 from streams.settings import variable
@@ -27,6 +28,11 @@ def eventually(true: Callable[[], bool], within_s: float = 120.0) -> None:
     while not true():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.05)
+
+
+def event(event_id: str, track_id: str = "t", user_id: str = "u") -> bytes:
+    told = {"event_id": event_id, "user_id": user_id, "track_id": track_id, "kind": "play", "occurred_at_ms": 1}
+    return json.dumps(told).encode()
 
 
 class Installation:
@@ -46,8 +52,7 @@ class Installation:
         self.producer.send(self.topic, value, key, headers or [], partition=0).get(10)
 
     def play(self, event_id: str, track_id: str = "t", user_id: str = "u") -> None:
-        event = {"event_id": event_id, "user_id": user_id, "track_id": track_id, "kind": "play", "occurred_at_ms": 1}
-        self.send(json.dumps(event).encode())
+        self.send(event(event_id, track_id, user_id))
 
     def applied(self) -> list[str]:
         return self.output.read_text().split() if self.output.exists() else []
@@ -170,6 +175,29 @@ def test_what_kafka_refused_to_note_is_noted_when_it_came_again(here: Installati
         here.output.with_suffix(".cured").touch()
         eventually(lambda: here.committed() == 1)
     assert set(here.applied()) == {"e0"}
+
+
+async def test_more_than_an_agent_has_room_for_comes_in_order_over_offsets_without_a_record(here: Installation) -> None:
+    count, of_round = STREAM_BUFFER + 1_000, 700
+    makers = [AIOKafkaProducer(bootstrap_servers=here.bootstrap, transactional_id=f"{here.prefix}{n}") for n in (1, 2)]
+    for maker in makers:
+        await maker.start()
+    for begin in range(0, count, of_round):
+        for maker in makers:
+            await maker.begin_transaction()
+            await maker.send_and_wait(here.topic, b"{}", b"u", partition=0)
+        for number in range(begin, min(begin + of_round, count)):
+            await makers[0].send(here.topic, event(f"e{number}"), b"u", partition=0)
+        # Two marks in a row, which take an offset each.
+        for maker in makers:
+            await maker.commit_transaction()
+    for maker in makers:
+        await maker.stop()
+    rounds = -(-count // of_round)
+    with here.worker():
+        eventually(lambda: here.applied()[-1:] == [f"e{count - 1}"] and here.committed() == count + 4 * rounds - 2)
+    assert here.applied() == [f"e{number}" for number in range(count)]
+    assert len(here.dead(2 * rounds)) == 2 * rounds
 
 
 def test_graceful_stop_leaves_nothing_to_do_again(here: Installation) -> None:
