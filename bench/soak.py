@@ -54,7 +54,7 @@ SESSIONS, TRACKS_OF_SESSION = 60_000, 16
 LEARNED_WITHIN_S = 1_200.0
 REQUESTS_PER_S, CHANGES_PER_S = 10, 5
 # Lists that are answered before the clock starts, and how many are asked for at once.
-LISTS_BEFORE, AT_ONCE = 8_000, 4
+LISTS_BEFORE, AT_ONCE = 5_000, 4
 OPTIMISE_ABOVE = 1_000
 LOOK_S, BIN_S = 5, 30
 DRAWN = 2_000
