@@ -61,7 +61,7 @@ class Effects:
 
     async def _hinder(self, how: str) -> None:
         if how == "slow":
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(1)
         while how == "held" and not self._output.with_suffix(".cured").exists():
             self._output.with_suffix(".held").touch()
             await asyncio.sleep(0.1)

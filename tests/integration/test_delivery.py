@@ -41,9 +41,8 @@ class Installation:
         self.topic = full_name(LISTENING_EVENTS, prefix)
         self.group = f"{prefix}.throughbeat.listening"
         specs = [NewTopic(full_name(s, prefix), s.partitions, 1, topic_configs=s.config) for s in ALL]
-        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
-        admin.create_topics(specs)
-        admin.close()
+        with self._admin() as admin:
+            admin.create_topics(specs)
         self.producer = KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=2_000_000)
 
     def send(
@@ -65,27 +64,29 @@ class Installation:
         consumer.close()
         return letters
 
-    def committed(self) -> int | None:
-        """Of the first partition; `None` before there is any."""
+    @contextmanager
+    def _admin(self) -> Iterator[KafkaAdminClient]:
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         try:
-            return committed_offsets(admin, self.group).get((self.topic, 0))
+            yield admin
         finally:
             admin.close()
+
+    def committed(self) -> int | None:
+        """Of the first partition; `None` before there is any."""
+        with self._admin() as admin:
+            return committed_offsets(admin, self.group).get((self.topic, 0))
 
     def members(self) -> list[str]:
         """Of the worker's group, as Kafka knows it."""
-        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
-        try:
+        with self._admin() as admin:
             return [member["member_id"] for member in admin.describe_groups([self.group])[self.group]["members"]]
-        finally:
-            admin.close()
 
     def expel(self) -> None:
         """Every member, as Kafka does with those it has not heard of for the session's time-out."""
-        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
-        admin.remove_group_members(self.group, [MemberToRemove(member_id=member) for member in self.members()])
-        admin.close()
+        members = [MemberToRemove(member_id=member) for member in self.members()]
+        with self._admin() as admin:
+            admin.remove_group_members(self.group, members)
 
     @property
     def log(self) -> str:
