@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 
 from bench.harness import DATA, arguments, report, summary
-from models.embeat_mlp import PUBLISHED_CONFIG, EmbeatMLP, Network, load_checkpoint
+from models.embeat_mlp import PUBLISHED_CONFIG, EmbeatMLP, load_checkpoint
 from models.errors import CheckpointMismatch
 from models.features import Audible
+from models.network import Network, frozen
 from streams.catalogue import sample_tracks
 from streams.importing.tracks import open_tracks
 from streams.labelled import records_of
@@ -35,11 +36,11 @@ def published() -> EmbeatMLP:
     try:
         return load_checkpoint(PUBLISHED)
     except CheckpointMismatch:
-        return EmbeatMLP(Network(PUBLISHED_CONFIG), "published architecture")
+        return frozen(Network(PUBLISHED_CONFIG), "published architecture")
 
 
 def as_published(network: Network, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
-    """Step by step, as the network is written down."""
+    """Step by step, with torch, as the network is written down."""
     with torch.inference_mode():
         for batch in batches:
             network(*batch)
@@ -47,13 +48,15 @@ def as_published(network: Network, batches: list[tuple[torch.Tensor, torch.Tenso
 
 def figures(model: EmbeatMLP, tracks: list[Audible], batch: int, runs: int, single: int) -> dict[str, object]:
     """A model's speed from records to vectors, of the network alone, and of one track."""
+    network = Network(model.config).eval()
+    network.load_state_dict({name: torch.from_numpy(one) for name, one in model.tensors.items()})
     parts = [tracks[at : at + batch] for at in range(0, len(tracks), batch)]
-    arrays = [model.network.inputs.arrays(part) for part in parts]
+    arrays = [model.inputs.arrays(part) for part in parts]
     tensors = [(torch.from_numpy(discrete), torch.from_numpy(acoustic)) for discrete, acoustic in arrays]
     ways: dict[str, Callable[[], object]] = {
         "tracks_per_s": lambda: [model.embed(part) for part in parts],
         "network_alone_per_s": lambda: [model.embed_arrays(*part) for part in arrays],
-        "network_as_written_down_per_s": lambda: as_published(model.network, tensors),
+        "network_as_written_down_per_s": lambda: as_published(network, tensors),
     }
     for run in ways.values():
         run()

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.embeat_mlp import Config, Network
+from models.embeat_mlp import Config
 from models.errors import TooFewTracks
 from models.features import Audible, Inputs
+from models.network import Network
 from models.pairs import PairSampler
 from models.progress import Progress
 

@@ -114,7 +114,7 @@ def _prior(
 
 
 def _sounds(tracks: Sequence[CataloguedTrack], model: EmbeatMLP) -> Any:
-    vectors = np.zeros((len(tracks), model.network.config.output_width), np.float32)
+    vectors = np.zeros((len(tracks), model.config.output_width), np.float32)
     able = np.array([row for row, track in enumerate(tracks) if model.can_embed(track)], dtype=np.int64)
     for start in range(0, len(able), BATCH):
         part = able[start : start + BATCH]

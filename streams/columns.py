@@ -28,7 +28,7 @@ class Columns:
         """
         if model.learned_playlists:
             raw = standardised(table(catalogue.tracks))
-            sounds = np.pad(raw, ((0, 0), (0, model.network.config.output_width - raw.shape[1])))
+            sounds = np.pad(raw, ((0, 0), (0, model.config.output_width - raw.shape[1])))
         else:
             able = np.array([model.can_embed(track) for track in catalogue.tracks], dtype=bool)
             sounds = vectors_of(model, catalogue, able)

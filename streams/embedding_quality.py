@@ -99,7 +99,7 @@ def _with_interval(values: Figures, interval: Callable[[Figures], tuple[float, f
 def vectors_of(model: EmbeatMLP, catalogue: Catalogue, able: Able) -> Vectors:
     """(N, D) vectors; 0 where a track is not `able`."""
     rows = np.flatnonzero(able)
-    vectors = np.zeros((len(able), model.network.config.output_width), np.float32)
+    vectors = np.zeros((len(able), model.config.output_width), np.float32)
     for start in range(0, len(rows), BATCH):
         part = rows[start : start + BATCH]
         vectors[part] = model.embed([catalogue.tracks[row] for row in part.tolist()])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+from asyncio import Future
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from statistics import fmean
-
-from river.drift import ADWIN
+from typing import TYPE_CHECKING
 
 from streams.observing.metrics import REWARD, ROLLBACKS
 from streams.ranking import LIVE_POLICY
 from streams.state.feedback import Lesson
 from streams.state.rankings import RankingStore, Serving
+
+if TYPE_CHECKING:
+    from river.drift import ADWIN
 
 log = logging.getLogger(__name__)
 
@@ -23,16 +27,19 @@ REMEMBERED = 50_000
 
 
 class RewardGuard:
-    """Looks for a fall of the mean reward by adaptive windowing.
+    """Looks for a fall of the mean reward by adaptive windowing; to make one imports river, which takes seconds.
 
     Source: A. Bifet and R. Gavaldà, Learning from Time-Changing Data with Adaptive Windowing, SDM 2007; river's ADWIN.
     """
 
     def __init__(self) -> None:
+        from river.drift import ADWIN
+
+        self._new_window = partial(ADWIN, delta=DELTA)
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._window = ADWIN(delta=DELTA)
+        self._window: ADWIN = self._new_window()
         self._earned: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
 
     def fallen(self, reward: float, at_ms: int) -> tuple[float, float, int] | None:
@@ -54,9 +61,17 @@ class RewardGuard:
 
 
 class GuardedRanking:
-    """Rolls the ranking back when what it earns falls, and tells which version serves instead."""
+    """Rolls the ranking back when what it earns falls, and tells which version serves instead.
 
-    def __init__(self, guard: RewardGuard, versions: RankingStore, tell: Callable[[str], Awaitable[None]]) -> None:
+    Args:
+        guard: what looks for a fall; it may come later than the first reward.
+        versions: of the ranking.
+        tell: announces the version that serves instead.
+    """
+
+    def __init__(
+        self, guard: Future[RewardGuard], versions: RankingStore, tell: Callable[[str], Awaitable[None]]
+    ) -> None:
         self._guard = guard
         self._versions = versions
         self._tell = tell
@@ -67,11 +82,12 @@ class GuardedRanking:
         Raises:
             StoreUnavailable: it is not known whether the ranking was rolled back.
         """
+        guard = await self._guard
         rolled_back = None
         for lesson in lessons:
             if not lesson.is_new or lesson.policy != LIVE_POLICY or lesson.explored:
                 continue
-            fall = self._guard.fallen(lesson.change, lesson.at_ms)
+            fall = guard.fallen(lesson.change, lesson.at_ms)
             if fall is not None and (await self._versions.serving()).version == "live":
                 before, after, since_ms = fall
                 because = f"the mean reward fell from {before:.2f} to {after:.2f}"

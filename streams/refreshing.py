@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from models.embeat_mlp import load_checkpoint
 from models.errors import CheckpointMismatch
 from models.tables import MODEL, current, load, read_manifest, save, versions
 from recall.shelf import Shelf
+from streams.collaborating import tables_from
 from streams.connections import connection_of
 from streams.embedded.process import tied
 from streams.giving_way import giving_way
@@ -54,10 +56,6 @@ def refresh(
     Raises:
         BrokerUnavailable, PublishFailed: Kafka does not answer.
     """
-    # torch takes seconds to load, and a worker has a child process learn.
-    from models.embeat_mlp import load_checkpoint
-    from streams.collaborating import tables_from
-
     directory = directory_of(settings)
     with _alone(directory) as waited:
         if waited and (version := _up_to_date(settings)):

@@ -43,6 +43,7 @@ from streams.delivery import (
 from streams.embedded.errors import DataDirectoryInUse
 from streams.embedded.lock import data_directory
 from streams.embedded.threads import in_thread
+from streams.guard import GuardedRanking, RewardGuard
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.past_sessions import PastSessionsFollower
@@ -111,14 +112,6 @@ LISTS_PACE = Pace(64, 0.03)
 # A list by itself costs many times what it costs among others, on the core that the next answer could have had; what is
 # learnt is due within a second.
 LEARNING_PACE = Pace(512, 0.2, lull_s=0.2)
-
-
-def load(roles: Sequence[Role]) -> None:
-    """Import what `assemble` will want and what takes seconds, for who has to wait anyway."""
-    if "catalogue" in roles:
-        import models.embeat_mlp  # noqa: F401
-    if "learning" in roles:
-        import streams.guard  # noqa: F401
 
 
 async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitStack) -> Parts:
@@ -281,15 +274,13 @@ def add_listening(settings: Settings, parts: Parts, redis: Any) -> None:
 
 def add_learning(settings: Settings, parts: Parts, redis: Any) -> None:
     """Agents for what was shown and for what followed, from which the ranking learns."""
-    from streams.guard import GuardedRanking, RewardGuard  # river takes seconds to load, and only this role needs it
-
     app = create_app(settings, "learning")
     versions = RankingStore(redis, settings)
     effects = LearningEffects(
         FeedbackStore(redis, settings),
         DiscoveryStore(redis, settings),
         EvidenceWriter(redis, settings),
-        GuardedRanking(RewardGuard(), versions, partial(_tell_rolled_back, settings)),
+        GuardedRanking(in_thread(RewardGuard), versions, partial(_tell_rolled_back, settings)),
     )
     every_s = 3600 * settings.ranking_version_hours
     parts.background.append(partial(keep_versions, EvidenceReader(redis, settings), versions, every_s))

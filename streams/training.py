@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from models.contrastive import Examples, OnStep, Training, train
-from models.embeat_mlp import EmbeatMLP, load_checkpoint, save_checkpoint
+from models.embeat_mlp import load_checkpoint
+from models.network import frozen, save_checkpoint
 from models.pairs import groups_of
 from models.rich_inputs import RICH
 from streams.embedding_quality import compare
@@ -37,7 +38,7 @@ def train_on(
     """
     progress_path = out.with_suffix(".progress")
     network = train(examples, training, on_step=on_step, progress_path=progress_path)
-    models = [EmbeatMLP(network, out.stem, {"held_out": RULE}), *map(load_checkpoint, beside)]
+    models = [frozen(network, out.stem, {"held_out": RULE}), *map(load_checkpoint, beside)]
     metrics = compare(catalogue, models, seed=training.seed)
     manifest = {"training": asdict(training), "data": source, "held_out": RULE, "metrics": metrics}
     save_checkpoint(network, out, manifest)

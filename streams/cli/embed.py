@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 import typer
 
+from models.embeat_mlp import EmbeatMLP, load_checkpoint
 from models.features import Sound
 from streams.errors import StreamError
 from topics.codec import decode
 from topics.errors import RecordRefused
 from topics.records import Features, Milliseconds, Record
-
-if TYPE_CHECKING:
-    from models.embeat_mlp import EmbeatMLP
 
 BATCH = 4096
 
@@ -70,8 +68,6 @@ def embed(
     Example: echo '{"danceability": 0.6, "energy": 0.8, "valence": 0.4, "acousticness": 0.01, "liveness": 0.1,
     "speechiness": 0.05, "instrumentalness": 0, "tempo": 118.2}' | throughbeat embed -
     """
-    from models.embeat_mlp import load_checkpoint  # torch takes seconds to load
-
     model = load_checkpoint(checkpoint)
     with ExitStack() as opened:
         lines: BinaryIO = sys.stdin.buffer if str(file) == "-" else opened.enter_context(file.open("rb"))

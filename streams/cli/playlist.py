@@ -47,7 +47,7 @@ def analyse(
 
     Example: throughbeat playlist analyse streams/catalogue/sample/playlists.csv.gz --catalogue sample --playlist ID
     """
-    from models.embeat_mlp import load_checkpoint  # torch takes seconds to load
+    from models.embeat_mlp import load_checkpoint
     from streams.playlist_page import page_of
     from streams.playlist_report import report_of, summary
 

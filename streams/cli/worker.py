@@ -39,12 +39,12 @@ def worker(
 
     Example: throughbeat worker --roles listening --kafka broker-1:9092
     """
-    # Read when NumPy and torch are loaded. A worker is one thread's work: its batches are small, and threads of a pool
+    # Read when NumPy is loaded. A worker is one thread's work: its batches are small, and threads of a pool
     # that wait for one another take longer than one alone as soon as a core is busy.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     from streams.observing.logs import set_up_logs
-    from streams.roles import assemble, load
+    from streams.roles import assemble
     from streams.secrets import secrets_in
     from streams.up import write_atomically
     from streams.worker import parse_roles, run_worker
@@ -58,8 +58,6 @@ def worker(
         if ready_file is not None:
             write_atomically(ready_file, roles.encode())
 
-    if wait_s:
-        load(wanted)
     try:
         asyncio.run(run_worker(settings, wanted, assemble, on_ready, wait_s))
     except Exception as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kafka.admin import KafkaAdminClient
 
+from models.embeat_mlp import load_checkpoint
 from models.registry import Registry, StoredVersion
 from streams.connections import connection_of
 from streams.errors import NotPromoted
@@ -66,8 +67,6 @@ class Versions:
         """
         if model != MODEL:
             raise NotPromoted(f"expected a file of {MODEL}; versions of {model} are added by whoever trains them")
-        from models.embeat_mlp import load_checkpoint  # torch takes seconds to load
-
         load_checkpoint(weights)
         return register(self._registry, weights).version
 

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from models.embeat_mlp import load_checkpoint
 from models.errors import ModelError
 from models.registry import Registry
 from recall.errors import IndexUnavailable
@@ -205,7 +205,7 @@ class LiveVersions:
 
     async def _embedder_of(self, version: str) -> Embedder:
         weights = await in_thread(partial(find_checkpoint, self.settings, self._registry, version))
-        return await in_thread(partial(load, weights))
+        return await in_thread(partial(load_checkpoint, weights))
 
     async def _open(self, version: str, *, heard: bool = False) -> Collection:
         name = collection_name(self.settings, version, self._state.fills.get(version, 0))
@@ -303,12 +303,3 @@ class LiveVersions:
         """Leave the groups of the apps that the worker itself does not know of."""
         mine = [one.app for one in self.open.values() if one.app is not None and one.app not in self.parts.apps]
         await asyncio.gather(*map(leave, mine), *self._closing, return_exceptions=True)
-
-
-def load(weights: Path) -> Embedder:
-    """The embedding in a file."""
-    from models.embeat_mlp import (
-        load_checkpoint,  # torch takes seconds to load, and only who reads the catalogue needs it
-    )
-
-    return load_checkpoint(weights)

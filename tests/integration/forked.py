@@ -17,9 +17,7 @@ from streams.settings import Settings
 from streams.up import environment_of
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    ["streams.up", "streams.worker", "streams.roles", "streams.guard", "streams.learner", "models.embeat_mlp"]
-)
+_CONTEXT.set_forkserver_preload(["streams.up", "streams.worker", "streams.roles", "streams.learner", "river.drift"])
 
 
 class ForkedProcess:

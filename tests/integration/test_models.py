@@ -50,7 +50,8 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights that nobody trained: they put every track elsewhere."""
     import torch
 
-    from models.embeat_mlp import Config, Network, save_checkpoint
+    from models.embeat_mlp import Config
+    from models.network import Network, save_checkpoint
 
     torch.manual_seed(11)
     network = Network(Config(backbone_width=64))

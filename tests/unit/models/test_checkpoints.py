@@ -13,8 +13,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from models.embeat_mlp import Config, Network, load_checkpoint, save_checkpoint
+from models.embeat_mlp import PUBLISHED_CONFIG, Config, load_checkpoint, shapes_of
 from models.errors import CheckpointMismatch
+from models.network import Network, frozen, save_checkpoint
 from models.versions import checkpoint_version
 from tests.unit.models.sounds import random_state, sounds
 
@@ -50,9 +51,16 @@ def test_saved_weights_give_the_same_vectors_when_loaded(tmp_path: Path) -> None
     network = Network(Config(tower_width=16, backbone_width=24, output_width=8))
     save_checkpoint(network, tmp_path / "small.safetensors", {})
     loaded = load_checkpoint(tmp_path / "small.safetensors")
-    assert loaded.network.config == network.config
+    assert loaded.config == network.config
     for name, tensor in network.state_dict().items():
-        assert torch.equal(loaded.network.state_dict()[name], tensor), name
+        assert (loaded.tensors[name] == tensor.numpy()).all(), name
+    assert (loaded.embed(sounds(20)) == frozen(network, "small").embed(sounds(20))).all()
+
+
+@pytest.mark.parametrize("config", [Config(), PUBLISHED_CONFIG, Config("rich", 3, 5, 2)])
+def test_the_shapes_that_weights_must_have_are_those_of_the_network(config: Config) -> None:
+    state = Network(config).state_dict()
+    assert shapes_of(config) == {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 def test_a_version_is_the_files_name_and_the_beginning_of_its_sha256(own: Path, published: Path) -> None:
@@ -193,9 +201,11 @@ def test_weights_for_the_published_inputs_are_loaded_as_such_from_either_format(
 ) -> None:
     tracks = sounds(5)
     model = load_checkpoint(published)
-    save_checkpoint(model.network, tmp_path / "again.safetensors", {})
+    network = Network(model.config)
+    network.load_state_dict({name: torch.from_numpy(one) for name, one in model.tensors.items()})
+    save_checkpoint(network, tmp_path / "again.safetensors", {})
     again = load_checkpoint(tmp_path / "again.safetensors")
-    assert again.network.config.inputs == "published"
+    assert again.config.inputs == "published"
     assert (again.embed(tracks) == model.embed(tracks)).all()
 
 

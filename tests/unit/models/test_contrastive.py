@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.contrastive import VIEWS, Examples, Training, centre, forget_unseen, info_nce, train, with_gaps
-from models.embeat_mlp import Config, EmbeatMLP, Network
+from models.embeat_mlp import Config
 from models.errors import CheckpointMismatch, TooFewTracks
 from models.features import Sound
+from models.network import Network, frozen
 from models.pairs import PairSampler, groups_of
 from models.progress import EVERY
 from models.quality import nearest_rows, share_alike
@@ -158,7 +159,7 @@ def quick(seed: int = 1) -> Training:
 
 
 def test_a_track_held_out_lands_among_its_kind() -> None:
-    model = EmbeatMLP(train(examples(200), quick(), SMALL), "trained")
+    model = frozen(train(examples(200), quick(), SMALL), "trained")
     vectors = model.embed(loud_and_quiet(260))
     held_out = np.arange(200, 260)
     kinds = np.arange(260) % 2
@@ -196,7 +197,7 @@ def test_every_step_is_told_once_in_order_with_a_falling_loss() -> None:
 
 
 def test_a_discrete_value_that_training_never_saw_counts_as_unknown() -> None:
-    model = EmbeatMLP(train(examples(40), Training(steps=2, batch=8), SMALL), "trained")
+    model = frozen(train(examples(40), Training(steps=2, batch=8), SMALL), "trained")
     seen = model.embed([sound()])
     for unseen in ({"key": 3}, {"mode": 1}, {"time_signature": 5}):
         assert (model.embed([sound(**unseen)]) == seen).all(), unseen
@@ -243,7 +244,7 @@ def test_a_discrete_value_that_training_saw_keeps_its_row() -> None:
 def test_the_vectors_of_what_was_trained_on_point_to_all_sides() -> None:
     known = examples(200)
     network = train(known, quick(), SMALL)
-    vectors = EmbeatMLP(network, "trained").embed(known.tracks)
+    vectors = frozen(network, "trained").embed(known.tracks)
     assert np.linalg.norm(vectors.mean(axis=0)) < 0.2
 
 

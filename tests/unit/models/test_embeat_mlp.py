@@ -16,9 +16,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.embeat_mlp import PUBLISHED_CONFIG, Config, EmbeatMLP, Network, load_checkpoint
+from models.embeat_mlp import PUBLISHED_CONFIG, Config, load_checkpoint
 from models.errors import FeatureShapeError, FeaturesMissing, VectorNotFinite
 from models.features import Sound
+from models.network import Network, frozen
 from models.published_inputs import DENSE
 from tests.unit.models.sounds import expected_vectors, random_state, sound, sounds
 from topics.records import Features
@@ -106,20 +107,20 @@ def test_a_track_of_partly_unknown_sound_lands_near_where_it_would_with_all_know
 def test_the_folded_network_computes_what_the_network_computes() -> None:
     torch.manual_seed(3)
     for config in (Config(), PUBLISHED_CONFIG):
-        network = Network(config)
+        network = Network(config).eval()
         with torch.no_grad():  # as training leaves them: no normalisation is the identity
             for name, tensor in (*network.named_parameters(), *network.named_buffers()):
                 if tensor.is_floating_point():
                     tensor.add_(torch.rand_like(tensor) * (0.5 if "running_var" in name else 0.1))
-        model, tracks = EmbeatMLP(network, "drawn"), sounds(3000)
+        model, tracks = frozen(network, "drawn"), sounds(3000)
         inputs = [torch.from_numpy(array) for array in network.inputs.arrays(tracks)]
         with torch.inference_mode():
             np.testing.assert_allclose(model.embed(tracks), network(*inputs).numpy(), atol=2e-6, rtol=0)
 
 
 def test_discrete_features_outside_the_tables_are_refused_where_a_neighbour_would_be_looked_up() -> None:
-    model = EmbeatMLP(Network(Config()), "drawn")
-    discrete, acoustic = model.network.inputs.arrays([sound()])
+    model = frozen(Network(Config()), "drawn")
+    discrete, acoustic = model.inputs.arrays([sound()])
     discrete[0, 2] = 6
     with pytest.raises(IndexError, match="expected discrete features below"):
         model.embed_arrays(discrete, acoustic)
@@ -131,7 +132,7 @@ def test_a_row_without_direction_never_comes_out(value: float) -> None:
     last = {"backbone.8.weight": torch.full((64, 256), value), "backbone.8.bias": torch.zeros(64)}
     network.load_state_dict(last, strict=False)
     with pytest.raises(VectorNotFinite, match="expected unit vectors from broken"):
-        EmbeatMLP(network, "broken").embed([sound()])
+        frozen(network, "broken").embed([sound()])
 
 
 @pytest.mark.parametrize("widths", [(3, 7), (4, 26), (3, 25), (2, 26)])
@@ -144,7 +145,7 @@ def test_another_number_of_columns_is_refused_with_both_numbers(widths: tuple[in
 
 
 def test_embedding_leaves_no_gradient_and_no_dropout_behind() -> None:
-    model = EmbeatMLP(Network(Config(dropout=0.9)).train(), "fresh")
+    model = frozen(Network(Config(dropout=0.9)).train(), "fresh")
     assert (model.embed(sounds(8)) == model.embed(sounds(8))).all()
 
 

@@ -86,7 +86,8 @@ def test_a_file_is_read_as_a_pipe_is(tmp_path: Path) -> None:
 
 
 def test_another_checkpoint_gives_other_vectors(tmp_path: Path) -> None:
-    from models.embeat_mlp import Config, Network, save_checkpoint
+    from models.embeat_mlp import Config
+    from models.network import Network, save_checkpoint
 
     path = tmp_path / "embeat_mlp_other.safetensors"
     save_checkpoint(Network(Config()), path, {})

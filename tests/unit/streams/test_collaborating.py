@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.collaborative import LIST_MAX
-from models.embeat_mlp import Config, EmbeatMLP, Network
+from models.embeat_mlp import Config, EmbeatMLP
+from models.network import Network, frozen
 from recall.tracks import CataloguedTrack
 from streams.collaborating import rows_in, tables_from
 from streams.logged import by_person
@@ -20,7 +21,7 @@ TRACKS = [
 
 @pytest.fixture(scope="module")
 def model() -> EmbeatMLP:
-    return EmbeatMLP(Network(Config()), "untrained")
+    return frozen(Network(Config()), "untrained")
 
 
 def lists(many: int) -> list[list[str]]:

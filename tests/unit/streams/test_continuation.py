@@ -212,7 +212,7 @@ def test_an_embedding_that_learned_from_playlists_does_not_tell_our_ways_how_tra
     heard = [Features(**dict(zip(LOUD, rng.random(len(LOUD)).tolist(), strict=True))) for _ in range(40)]
     found = labelled([track(f"t{at}", features=one) for at, one in enumerate(heard)], halves())
     model = load_checkpoint()
-    untaught = EmbeatMLP(model.network, "untaught", {"training": {"shares": {"album": 1.0}}})
+    untaught = EmbeatMLP(model.config, model.tensors, "untaught", {"training": {"shares": {"album": 1.0}}})
     taught, other = (Columns.of_catalogue(found, one).of(len(found.tracks)).sounds for one in (model, untaught))
     raw = standardised(table(found.tracks))
     assert np.allclose(taught[:, : raw.shape[1]], raw, atol=1e-3)

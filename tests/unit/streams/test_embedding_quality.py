@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from models.embeat_mlp import Config, EmbeatMLP, Network
+from models.embeat_mlp import Config, EmbeatMLP
 from models.features import COLUMNS, table
+from models.network import Network, frozen
 from recall.tracks import CataloguedTrack
 from streams.cli.evaluate import evaluate_app
 from streams.embedding_quality import QUERIES_MAX, RAW, compare, measures_of
@@ -168,12 +169,12 @@ def test_queries_are_drawn_alike_for_one_seed_and_are_no_more_than_stated() -> N
 @pytest.fixture
 def model() -> EmbeatMLP:
     torch.manual_seed(2)
-    return EmbeatMLP(Network(Config()), "drawn", {"held_out": RULE})
+    return frozen(Network(Config()), "drawn", {"held_out": RULE})
 
 
 def test_each_model_stands_beside_the_first_with_the_difference_of_their_figures(model: EmbeatMLP) -> None:
     torch.manual_seed(3)
-    other = EmbeatMLP(Network(Config(inputs="published")), "other")
+    other = frozen(Network(Config(inputs="published")), "other")
     found = compare(catalogue(), [model, other], seed=1)
     assert list(found["models"]) == ["drawn", "other", RAW]
     assert found["unseen"] == {"drawn": True, "other": False}
@@ -185,7 +186,7 @@ def test_each_model_stands_beside_the_first_with_the_difference_of_their_figures
 
 
 def test_a_model_beside_its_equal_differs_by_nothing(model: EmbeatMLP) -> None:
-    found = compare(catalogue(), [model, EmbeatMLP(model.network, "again")], seed=1)
+    found = compare(catalogue(), [model, EmbeatMLP(model.config, model.tensors, "again")], seed=1)
     for figure in found["differences"]["again"].values():
         assert figure == {"value": 0, "interval": [0, 0]}
 
@@ -197,7 +198,7 @@ def test_models_meet_on_the_tracks_that_all_can_embed(model: EmbeatMLP) -> None:
         track_id="p", title="P", features=type(part)(energy=0.5, valence=0.5, tempo=99.0, loudness=-9.0)
     )
     found = catalogue(more=[partly, CataloguedTrack(track_id="mute", title="M")])
-    published = EmbeatMLP(Network(Config(inputs="published")), "other")
+    published = frozen(Network(Config(inputs="published")), "other")
     assert compare(found, [model], seed=1)["tracks"] == 181
     assert compare(found, [model, published], seed=1)["tracks"] == 180
 

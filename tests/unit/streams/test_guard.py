@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import numpy as np
@@ -43,7 +44,9 @@ def lessons(mean: float, count: int, start: int, policy: str = LIVE_POLICY, **mo
 
 async def watched(*streams: Iterator[Lesson], serving: str = "live") -> Versions:
     versions = Versions(serving)
-    guarded = GuardedRanking(RewardGuard(), versions, versions.told)  # type: ignore[arg-type]
+    guard: asyncio.Future[RewardGuard] = asyncio.get_running_loop().create_future()
+    guarded = GuardedRanking(guard, versions, versions.told)  # type: ignore[arg-type]
+    asyncio.get_running_loop().call_soon(guard.set_result, RewardGuard())
     for stream in streams:
         await guarded.watch(list(stream))
     return versions

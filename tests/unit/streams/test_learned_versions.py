@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from models import tables
-from models.embeat_mlp import Config, EmbeatMLP, Network
+from models.embeat_mlp import Config, EmbeatMLP
 from models.errors import CheckpointMismatch, UnknownVersion
+from models.network import Network, frozen
 from models.prior import auc
 from models.track2vec import Change
 from models.track2vec_state import LearnedState
@@ -27,7 +28,7 @@ COLLABORATIVE = tables.MODEL
 
 @pytest.fixture(scope="module")
 def model() -> EmbeatMLP:
-    return EmbeatMLP(Network(Config()), "untrained")
+    return frozen(Network(Config()), "untrained")
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(module, "find_checkpoint", made.find)
     monkeypatch.setattr(module, "own_checkpoint", lambda *_: made.own)
     monkeypatch.setattr(module, "open_index", made.open_index)
-    monkeypatch.setattr(module, "load", lambda weights: weights)
+    monkeypatch.setattr(module, "load_checkpoint", lambda weights: weights)
     monkeypatch.setattr(module, "OffsetReader", lambda _: Offsets(made))
     monkeypatch.setattr(module, "LOOK_S", 0.005)
     return made
