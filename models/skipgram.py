@@ -11,11 +11,13 @@ models/word2vec_inner.pyx.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
-from gensim.models.word2vec_inner import train_batch_sg
 from numpy.typing import NDArray
 
 Rows = NDArray[np.int32]
@@ -26,6 +28,25 @@ CALL_MAX = 1_000
 FIRST_CAPACITY = 1_024
 TABLE_GROWTH = 1.01
 TABLE_TOP = 2**31 - 1
+
+
+def _kernel_alone() -> ModuleType:
+    """Gensim's compiled kernel without its package, which imports every model and SciPy's statistics: seconds a start.
+
+    Raises:
+        ImportError: there is no gensim that has it.
+    """
+    gensim = find_spec("gensim")
+    folders = [str(Path(one, "models")) for one in (gensim and gensim.submodule_search_locations) or ()]
+    found = PathFinder.find_spec("word2vec_inner", folders)
+    if found is None or found.loader is None:
+        raise ImportError("expected gensim with models/word2vec_inner, got none")
+    kernel = module_from_spec(found)
+    found.loader.exec_module(kernel)
+    return kernel
+
+
+_GENSIM = _kernel_alone()
 
 
 class SkipGram:
@@ -131,7 +152,7 @@ class SkipGram:
         if lists and self._in_table:
             # Rows stand for themselves: a range maps 5 to 5, and holds what is below its end.
             self._kernel.wv.key_to_index = range(self.size)
-            train_batch_sg(self._kernel, lists, rate, self._work, False)
+            _GENSIM.train_batch_sg(self._kernel, lists, rate, self._work, False)
 
     def _point(self) -> None:
         self._kernel.wv.vectors = self._vectors

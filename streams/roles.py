@@ -23,6 +23,7 @@ from recall.shelf import Shelf
 from recall.texts import TextIndex
 from recall.tracks import IndexedTrack
 from streams.agents.catalogue import CatalogueEffects, Embedder, Learned
+from streams.agents.cooccurrence import CooccurrenceEffects
 from streams.agents.learning import LearningEffects, keep_versions
 from streams.agents.listening import ListeningEffects
 from streams.agents.recommendations import RecommendationAgent
@@ -44,6 +45,7 @@ from streams.embedded.errors import DataDirectoryInUse
 from streams.embedded.lock import data_directory
 from streams.embedded.threads import in_thread
 from streams.guard import GuardedRanking, RewardGuard
+from streams.learner import open_learner
 from streams.observing.index import measure_index
 from streams.observing.metrics import timed
 from streams.past_sessions import PastSessionsFollower
@@ -195,9 +197,6 @@ async def add_cooccurrence(
 
     The group carries the identity of what was learned: when that is gone, all is read again.
     """
-    from streams.agents.cooccurrence import CooccurrenceEffects  # a kernel that only this role needs
-    from streams.learner import open_learner
-
     learner = await open_learner(settings, index)
     opened.push_async_callback(learner.close)
     parts.background += [*learner.duties, partial(Settling(redis, settings).keep_told, learner.brought)]
