@@ -106,4 +106,6 @@ def _best_first(scores: Array, track_ids: Sequence[str]) -> list[int]:
 def _moved(one: Merged, term: float) -> Merged:
     if not term:
         return one
-    return Merged(one.track, one.ranks, {**one.contributions, LEARNED: term}, one.reasons, one.because)
+    contributions = dict(one.contributions)
+    contributions[LEARNED] = term
+    return Merged(one.track, one.ranks, contributions, one.reasons, one.because)

@@ -230,8 +230,8 @@ _COLUMN_OF = _Columns({name: COLUMN[name] for name in CHANNELS})
 def _fill_channels(rows: Array, candidates: Sequence[Merged]) -> None:
     found = [one.ranks for one in candidates]
     row = np.repeat(np.arange(len(found)), list(map(len, found)))
-    column = np.array(list(map(_COLUMN_OF.__getitem__, chain.from_iterable(found))), np.intp)
-    ranks = np.array([rank for some in found for rank in some.values()], np.float64)
+    column = np.fromiter(map(_COLUMN_OF.__getitem__, chain.from_iterable(found)), np.intp, len(row))
+    ranks = np.fromiter(chain.from_iterable(some.values() for some in found), np.float64, len(row))
     np.maximum.at(rows.reshape(-1), row * SIZE + column, K / (K + ranks))
 
 
@@ -272,16 +272,18 @@ def _fill_past(rows: Array, tracks: Sequence[CataloguedTrack], scene: Scene) -> 
         shares = {genres: _greatest(by_genre, genres) for genres in {track.genres for track in tracks}}
         rows[:, COLUMN["genre_share"]] = [shares[track.genres] for track in tracks]
     wanted = by_artist.keys() | scene.followed
-    share, followed = COLUMN["artist_share"], COLUMN["followed"]
     # Few candidates are by any of these.
-    for row, artist_id in [
+    known = [
         (row, artist.artist_id)
         for row, track in enumerate(tracks if wanted else ())
         for artist in track.artists
         if artist.artist_id in wanted
-    ]:
-        rows[row, share] = max(rows[row, share], by_artist.get(artist_id or "", 0.0))
-        rows[row, followed] = rows[row, followed] or artist_id in scene.followed
+    ]
+    share: dict[int, float] = {}
+    for row, artist_id in known:
+        share[row] = max(share.get(row, 0.0), by_artist.get(artist_id or "", 0.0))
+    rows[list(share), COLUMN["artist_share"]] = list(share.values())
+    rows[[row for row, artist_id in known if artist_id in scene.followed], COLUMN["followed"]] = 1.0
     if scene.heard:
         at_ms = [scene.heard.get(track.track_id, NEVER_MS) for track in tracks]
         days = np.maximum(0.0, (scene.query.now_ms - np.array(at_ms, np.float64)) / DAY_MS)

@@ -41,7 +41,8 @@ def test_worker_loads_only_what_its_roles_need_so_that_it_is_back_soon() -> None
         "from models.embeat_mlp import load_checkpoint\n"
         "from models.features import Sound\n"
         "from topics.records import Features\n"
-        "load_checkpoint().embed([Sound(Features(energy=0.1, valence=0.5, danceability=0.3, acousticness=0.9), 200_000)])\n"
+        "known = Features(energy=0.1, valence=0.5, danceability=0.3, acousticness=0.9, liveness=0.1)\n"
+        "load_checkpoint().embed([Sound(known, 200_000)])\n"
         f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
