@@ -317,7 +317,8 @@ the engine, 1 to decode), the engine searches with one thread (0.9 to 0.6 ms of 
 are learned have a graph of their own and are not written while they still move, orders outlive writes that do not
 concern them, channels are asked for what comes to something, and full searches for garbage come by the clock (before,
 one answer in a hundred waited 60 ms for one). Tried without gain: uvloop, huge pages, another allocator, an interpreter
-that was built with profiles (a few per cent).
+that was built with profiles (a few per cent), a core of its own or a higher priority for the worker that answers, cores
+that are kept from sleeping.
 
 Stages in another run of the same code, mean ms of 150 answers each. From taste (20.7 ms in the middle, 15.6 of them in
 the worker): rank 4.3, similar_artists 4.2, acoustic 2.0, record of what was served 1.6 (after the answer), artist
@@ -330,16 +331,15 @@ At three times the rate that can be answered, the last to come are answered firs
 can be answered is 60 requests/s while the collaborative tables are learned beside it, as they were then: before
 learning gave way by turns, the same 40 requests/s took 155 ms in the middle, and 27 ms now.
 
-In the soak the models begin at their bounds, with 50,000 past sessions. In its second half the listening worker keeps
-its size, and the index worker stands between 706 and 731 MB, at 716 to 721 for most of it: 43 MB an hour by the line
-through it (23..65), where one whose models were still filling up grew by
-168 (-75..331). The tests ran beside it for most of its time, hence a tenth of the answers told that they are too many.
-Another, of 40 minutes on a machine half as fast, with other work beside it for a while, was not flat: the index worker
-grew from 671 to 743 MB, 111 MB an hour in the second half (75..152), the listening worker 5 (3..6). A quarter of its
-requests was refused, those among them that were to fill what is kept of tracks, which therefore went on filling. They
-are sent one after another before the clock now; that was not run in full since. The index alone, with its graph built
-twelve times over 20,000 tracks of which 1,000 are written in between, comes from 103 to 126 MB, each time by less (5.4
-at first, 1 at last).
+In the soak the models begin at their bounds, with 50,000 past sessions, and 5,000 lists are answered before the clock,
+so that what is kept of tracks is full. In its second half the listening worker keeps its size (139 to 140 MB), and so
+does the index worker: 386 MB in the middle and 385 at the end, between 380 and 390 but for the minute in which a new
+graph takes the place of the old (402); the line through it rises by 55 MB an hour with an interval that holds 0 (-8..
+128). It had 706 MB before workers embedded without torch. Three runs before this beginning were not flat: 43 MB an hour
+(23..65), 111 (75..152) in 40 minutes, and 168 (-75..331) while models were still filling up. The index alone, with its
+graph built twelve times over 20,000 tracks of which 1,000 are written in between, comes from 103 to 126 MB, each time
+by less (5.4 at first, 1 at last). The driver and the parts share two cores: 7 % of the requests were told that they are
+too many.
 What was freed goes back to the system once a minute; before, the allocator kept up to 190 MB of replaced tables. Redis
 holds what is known of each person, and grows with their events up to the bounds of `bench.person_bytes`.
 
