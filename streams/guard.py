@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from asyncio import Future
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -64,15 +63,19 @@ class GuardedRanking:
     """Rolls the ranking back when what it earns falls, and tells which version serves instead.
 
     Args:
-        guard: what looks for a fall; it may come later than the first reward.
+        load_guard: makes what looks for a fall, once there is something to look at.
         versions: of the ranking.
         tell: announces the version that serves instead.
     """
 
     def __init__(
-        self, guard: Future[RewardGuard], versions: RankingStore, tell: Callable[[str], Awaitable[None]]
+        self,
+        load_guard: Callable[[], Awaitable[RewardGuard]],
+        versions: RankingStore,
+        tell: Callable[[str], Awaitable[None]],
     ) -> None:
-        self._guard = guard
+        self._load_guard = load_guard
+        self._guard: RewardGuard | None = None
         self._versions = versions
         self._tell = tell
 
@@ -82,12 +85,13 @@ class GuardedRanking:
         Raises:
             StoreUnavailable: it is not known whether the ranking was rolled back.
         """
-        guard = await self._guard
         rolled_back = None
         for lesson in lessons:
             if not lesson.is_new or lesson.policy != LIVE_POLICY or lesson.explored:
                 continue
-            fall = guard.fallen(lesson.change, lesson.at_ms)
+            if self._guard is None:
+                self._guard = await self._load_guard()
+            fall = self._guard.fallen(lesson.change, lesson.at_ms)
             if fall is not None and (await self._versions.serving()).version == "live":
                 before, after, since_ms = fall
                 because = f"the mean reward fell from {before:.2f} to {after:.2f}"

@@ -279,7 +279,7 @@ def add_learning(settings: Settings, parts: Parts, redis: Any) -> None:
         FeedbackStore(redis, settings),
         DiscoveryStore(redis, settings),
         EvidenceWriter(redis, settings),
-        GuardedRanking(in_thread(RewardGuard), versions, partial(_tell_rolled_back, settings)),
+        GuardedRanking(partial(in_thread, RewardGuard), versions, partial(_tell_rolled_back, settings)),
     )
     every_s = 3600 * settings.ranking_version_hours
     parts.background.append(partial(keep_versions, EvidenceReader(redis, settings), versions, every_s))

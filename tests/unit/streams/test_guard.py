@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
 
+from streams.embedded.threads import in_thread
 from streams.guard import GuardedRanking, RewardGuard
 from streams.ranking import LIVE_POLICY
 from streams.state.feedback import Lesson
@@ -44,9 +45,7 @@ def lessons(mean: float, count: int, start: int, policy: str = LIVE_POLICY, **mo
 
 async def watched(*streams: Iterator[Lesson], serving: str = "live") -> Versions:
     versions = Versions(serving)
-    guard: asyncio.Future[RewardGuard] = asyncio.get_running_loop().create_future()
-    guarded = GuardedRanking(guard, versions, versions.told)  # type: ignore[arg-type]
-    asyncio.get_running_loop().call_soon(guard.set_result, RewardGuard())
+    guarded = GuardedRanking(partial(in_thread, RewardGuard), versions, versions.told)  # type: ignore[arg-type]
     for stream in streams:
         await guarded.watch(list(stream))
     return versions
