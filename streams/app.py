@@ -64,6 +64,9 @@ def create_app(settings: Settings, group: str) -> Any:
 
 def add_agent(app: Any, spec: TopicSpec, prefix: str, body: Callable[[Arrivals], Awaitable[None]]) -> Any:
     """Registers `body(arrivals)` as the agent of a topic: raw bytes, one reader, the process ends when it raises."""
+    if member := app.conf.consumer_group_instance_id:
+        # Kafka gives a member that it knows the partitions that it had, and none of a topic that it did not read then.
+        app.conf.consumer_group_instance_id = f"{member}.{spec.name}"
     topic = app.topic(
         full_name(spec, prefix),
         key_type=bytes,

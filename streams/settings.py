@@ -137,7 +137,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     requests_waiting: Count = 512
     retry_s: Seconds = 30.0
     optimise_above: Count = 10_000
-    worker_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=200)] = ""
+    worker_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]*\Z", max_length=100)] = ""
     watchdog_s: Seconds = 60.0
     metrics_port: Literal["auto", "off"] | Port = "auto"
     metrics_host: str = "127.0.0.1"

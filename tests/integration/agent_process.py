@@ -1,11 +1,12 @@
 """A worker with one agent, run as a process by the delivery tests: it counts what it applies, and can be told to die.
 
-    python -m tests.integration.agent_process BOOTSTRAP PREFIX OUTPUT [POISON]
+    python -m tests.integration.agent_process BOOTSTRAP PREFIX OUTPUT [POISON [artists]]
 
 Each applied event id is appended to OUTPUT. An event whose track is POISON raises, unless OUTPUT.cured exists; so do
 `stuck`, which never ends, `blocked`, which holds up the event loop, and `deaf`, after which the consumer stays a member
 of its group and reads nothing. `held` waits for that file, and makes OUTPUT.held; `slow` takes a second; of `gone-N`
-the store is away for N seconds. Settings come from the environment.
+the store is away for N seconds. With `artists` it reads these as well, and appends their ids. Settings come from
+the environment.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from streams.produce import FaustProducer
 from streams.settings import Settings, read_settings
 from streams.worker import Parts, Role, run_worker
 from topics.errors import RecordRefused
-from topics.records import Listen
-from topics.specs import LISTENING_EVENTS
+from topics.records import Artist, Listen
+from topics.specs import CATALOG_ARTISTS, LISTENING_EVENTS
 
 
 class Poisoned(Exception):
@@ -59,6 +60,11 @@ class Effects:
                 lines.write(f"{one.record.event_id}\n")
         return refusals
 
+    async def apply_artists(self, batch: Sequence[Received[Artist]]) -> Sequence[Refusal]:
+        with self._output.open("a") as lines:
+            lines.writelines(f"{one.record.artist_id}\n" for one in batch if one.record is not None)
+        return []
+
     async def _hinder(self, how: str) -> None:
         if how == "slow":
             await asyncio.sleep(1)
@@ -84,6 +90,10 @@ async def assemble(settings: Settings, roles: Sequence[Role], opened: AsyncExitS
     edge = Edge(LISTENING_EVENTS, Listen, lambda listen: listen.user_id)
     delivery = BatchDelivery(edge, effects.apply, dead, batch_max=1, window_s=0.0, retry_s=settings.retry_s)
     add_agent(app, LISTENING_EVENTS, settings.topic_prefix, delivery.run)
+    if "artists" in sys.argv[5:]:
+        artists = Edge(CATALOG_ARTISTS, Artist, lambda artist: artist.artist_id)
+        also = BatchDelivery(artists, effects.apply_artists, dead, batch_max=1, window_s=0.0, retry_s=settings.retry_s)
+        add_agent(app, CATALOG_ARTISTS, settings.topic_prefix, also.run)
     return Parts([app])
 
 

@@ -20,7 +20,7 @@ from streams.embedded.stack import RunningStack
 from streams.lag import committed_offsets
 from streams.settings import variable
 from tests.integration.forked import ForkedProcess
-from topics.specs import ALL, LISTENING_EVENTS, dead_letters_of, full_name
+from topics.specs import ALL, CATALOG_ARTISTS, LISTENING_EVENTS, dead_letters_of, full_name
 
 
 def eventually(true: Callable[[], bool], within_s: float = 120.0) -> None:
@@ -93,8 +93,8 @@ class Installation:
         return self.output.with_suffix(".log").read_text()
 
     @contextmanager
-    def worker(self, poison: str = "", **settings: object) -> Iterator[ForkedProcess]:
-        arguments = [self.bootstrap, self.prefix, str(self.output), poison]
+    def worker(self, poison: str = "", also: str = "", **settings: object) -> Iterator[ForkedProcess]:
+        arguments = [self.bootstrap, self.prefix, str(self.output), poison, also]
         environment = {**os.environ, **{variable(name): str(value) for name, value in settings.items()}}
         log = self.output.with_suffix(".log")
         process = ForkedProcess("tests.integration.agent_process", arguments, environment, log)
@@ -211,3 +211,13 @@ def test_graceful_stop_leaves_nothing_to_do_again(here: Installation) -> None:
     with here.worker():
         eventually(lambda: "e1" in here.applied())
     assert here.applied() == ["e0", "e1"]
+
+
+def test_worker_that_comes_back_under_its_name_and_reads_one_topic_more_is_given_it(here: Installation) -> None:
+    here.play("before")
+    with here.worker(worker_name="one"):
+        eventually(lambda: here.applied() == ["before"])
+    here.producer.send(full_name(CATALOG_ARTISTS, here.prefix), b'{"artist_id": "a", "name": "A"}', b"a").get(10)
+    with here.worker(also="artists", worker_name="one"):
+        here.play("after")
+        eventually(lambda: sorted(here.applied()) == ["a", "after", "before"], within_s=60)
