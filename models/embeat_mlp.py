@@ -151,8 +151,8 @@ def _read_own(path: Path, content: bytes) -> tuple[Mapping[str, Any], Config, Te
         raise ValueError(f"expected a config of {', '.join(asdict(config))}, got {stated}")
     try:
         return manifest, config, safetensors.numpy.load(content)
-    except SafetensorError as error:
-        raise ValueError(f"expected safetensors, got {error}") from error
+    except (SafetensorError, KeyError) as error:  # KeyError: of numbers that NumPy has not, such as bfloat16
+        raise ValueError(f"expected safetensors of float32, got {error}") from error
 
 
 def _read_published(content: bytes) -> Tensors:

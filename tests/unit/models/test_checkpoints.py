@@ -142,6 +142,13 @@ def test_safetensors_that_the_manifest_vouches_for_must_still_be_safetensors(own
     assert "expected safetensors" in refusal(own)
 
 
+def test_numbers_that_numpy_has_not_are_refused_by_name(own: Path) -> None:
+    content = safetensors.torch.save({"backbone.8.bias": torch.zeros(64, dtype=torch.bfloat16)})
+    own.write_bytes(content)
+    rewrite(own, weights_sha256=hashlib.sha256(content).hexdigest())
+    assert "expected safetensors of float32, got 'BF16'" in refusal(own)
+
+
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     refusal(tmp_path)
     refusal(tmp_path / "nowhere.pt")
