@@ -16,7 +16,7 @@ from bench.harness import DATA, arguments, report, summary
 from models.embeat_mlp import PUBLISHED_CONFIG, EmbeatMLP, load_checkpoint
 from models.errors import CheckpointMismatch
 from models.features import Audible
-from models.network import Network, frozen
+from models.network import Network, frozen, thawed
 from streams.catalogue import sample_tracks
 from streams.importing.tracks import open_tracks
 from streams.labelled import records_of
@@ -48,8 +48,7 @@ def as_published(network: Network, batches: list[tuple[torch.Tensor, torch.Tenso
 
 def figures(model: EmbeatMLP, tracks: list[Audible], batch: int, runs: int, single: int) -> dict[str, object]:
     """A model's speed from records to vectors, of the network alone, and of one track."""
-    network = Network(model.config).eval()
-    network.load_state_dict({name: torch.from_numpy(one) for name, one in model.tensors.items()})
+    network = thawed(model)
     parts = [tracks[at : at + batch] for at in range(0, len(tracks), batch)]
     arrays = [model.inputs.arrays(part) for part in parts]
     tensors = [(torch.from_numpy(discrete), torch.from_numpy(acoustic)) for discrete, acoustic in arrays]

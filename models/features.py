@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import FeaturesMissing
+from models.errors import FeatureShapeError, FeaturesMissing
 
 # Order of the columns of `table`.
 COLUMNS = (
@@ -141,6 +141,15 @@ class Inputs:
         if short.size:
             raise FeaturesMissing(f"expected {self.lacking(tracks[short[0]])} of track {short[0]}, got none")
         return self.encode(values)
+
+    def check_columns(self, discrete: Sequence[int], acoustic: Sequence[int]) -> None:
+        """Raise FeatureShapeError unless these are shapes of the network's two inputs."""
+        expected = len(self.tables), self.width
+        if (len(discrete), len(acoustic), discrete[-1], acoustic[-1]) != (2, 2, *expected):
+            raise FeatureShapeError(
+                f"expected (B, {expected[0]}) and (B, {expected[1]}) features, "
+                f"got {tuple(discrete)} and {tuple(acoustic)}"
+            )
 
     @property
     def _spare(self) -> int:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import FeatureShapeError
 from models.features import Inputs
 
 # Rows that are computed together: what they need between two layers stays in a core's cache.
@@ -41,7 +40,7 @@ class Folded:
     def __init__(self, inputs: Inputs, tensors: Tensors) -> None:
         state = {name: np.asarray(one, np.float32) for name, one in tensors.items()}
         rows = [table.rows for table in inputs.tables]
-        self._expected = len(rows), inputs.width
+        self._inputs = inputs
         self._steps = np.array([math.prod(rows[at + 1 :]) for at in range(len(rows))])
         self._rows = np.array(rows)
         self._tower = _layers("acoustic_tower", state)
@@ -65,11 +64,7 @@ class Folded:
             FeatureShapeError: a column count differs from the inputs.
             IndexError: a discrete feature is outside its table.
         """
-        if (discrete.ndim, acoustic.ndim, discrete.shape[-1], acoustic.shape[-1]) != (2, 2, *self._expected):
-            raise FeatureShapeError(
-                f"expected (B, {self._expected[0]}) and (B, {self._expected[1]}) features, "
-                f"got {discrete.shape} and {acoustic.shape}"
-            )
+        self._inputs.check_columns(discrete.shape, acoustic.shape)
         if ((discrete < 0) | (discrete >= self._rows)).any():
             raise IndexError(f"expected discrete features below {self._rows.tolist()}, got others")
         index = (discrete * self._steps).sum(axis=1)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models.embeat_mlp import INPUTS, MODEL, Config, EmbeatMLP
-from models.errors import CheckpointMismatch, FeatureShapeError
+from models.errors import CheckpointMismatch
 
 
 def _tower(width: int, config: Config) -> nn.Sequential:
@@ -76,35 +76,28 @@ class Network(nn.Module):
         Raises:
             FeatureShapeError: a column count differs from the inputs.
         """
-        self.check_columns(discrete, acoustic)
+        self.inputs.check_columns(discrete.shape, acoustic.shape)
         return nn.functional.normalize(self.direction(discrete, acoustic), dim=1)
 
     def direction(self, discrete: Tensor, acoustic: Tensor) -> Tensor:
         """(B, 64) where each track lies, before its length becomes 1."""
-        both = torch.cat([self.acoustic_tower(acoustic), self.discrete_half(discrete)], dim=1)
+        looked_up = torch.cat([table(discrete[:, column]) for column, table in enumerate(self.tables)], dim=1)
+        both = torch.cat([self.acoustic_tower(acoustic), self.discrete_tower(looked_up)], dim=1)
         direction: Tensor = self.backbone(both)
         return direction
-
-    def discrete_half(self, discrete: Tensor) -> Tensor:
-        """(B, tower_width) what the discrete tower says."""
-        looked_up = [table(discrete[:, column]) for column, table in enumerate(self.tables)]
-        half: Tensor = self.discrete_tower(torch.cat(looked_up, dim=1))
-        return half
-
-    def check_columns(self, discrete: Tensor, acoustic: Tensor) -> None:
-        """Raise FeatureShapeError unless both have the columns of the inputs."""
-        expected = len(self.inputs.tables), self.inputs.width
-        if (discrete.ndim, acoustic.ndim, discrete.shape[-1], acoustic.shape[-1]) != (2, 2, *expected):
-            raise FeatureShapeError(
-                f"expected (B, {expected[0]}) and (B, {expected[1]}) features, "
-                f"got {tuple(discrete.shape)} and {tuple(acoustic.shape)}"
-            )
 
 
 def frozen(network: Network, version: str, manifest: Mapping[str, Any] | None = None) -> EmbeatMLP:
     """The network as it is now, ready to embed; later changes of its weights do not count."""
     tensors = {name: tensor.numpy(force=True).copy() for name, tensor in network.state_dict().items()}
     return EmbeatMLP(network.config, tensors, version, manifest)
+
+
+def thawed(model: EmbeatMLP) -> Network:
+    """A network of the model's weights, in evaluation mode."""
+    network = Network(model.config)
+    network.load_state_dict({name: torch.from_numpy(one) for name, one in model.tensors.items()})
+    return network.eval()
 
 
 def save_checkpoint(network: Network, path: Path, manifest: Mapping[str, Any]) -> None:

@@ -5,17 +5,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from streams.observing.metrics import REWARD, ROLLBACKS
 from streams.ranking import LIVE_POLICY
 from streams.state.feedback import Lesson
 from streams.state.rankings import RankingStore, Serving
-
-if TYPE_CHECKING:
-    from river.drift import ADWIN
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +27,12 @@ class RewardGuard:
     """
 
     def __init__(self) -> None:
-        from river.drift import ADWIN
-
-        self._new_window = partial(ADWIN, delta=DELTA)
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._window: ADWIN = self._new_window()
+        from river.drift import ADWIN
+
+        self._window = ADWIN(delta=DELTA)
         self._earned: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
 
     def fallen(self, reward: float, at_ms: int) -> tuple[float, float, int] | None:

@@ -15,7 +15,7 @@ import torch
 
 from models.embeat_mlp import PUBLISHED_CONFIG, Config, load_checkpoint, shapes_of
 from models.errors import CheckpointMismatch
-from models.network import Network, frozen, save_checkpoint
+from models.network import Network, frozen, save_checkpoint, thawed
 from models.versions import checkpoint_version
 from tests.unit.models.sounds import random_state, sounds
 
@@ -208,9 +208,7 @@ def test_weights_for_the_published_inputs_are_loaded_as_such_from_either_format(
 ) -> None:
     tracks = sounds(5)
     model = load_checkpoint(published)
-    network = Network(model.config)
-    network.load_state_dict({name: torch.from_numpy(one) for name, one in model.tensors.items()})
-    save_checkpoint(network, tmp_path / "again.safetensors", {})
+    save_checkpoint(thawed(model), tmp_path / "again.safetensors", {})
     again = load_checkpoint(tmp_path / "again.safetensors")
     assert again.config.inputs == "published"
     assert (again.embed(tracks) == model.embed(tracks)).all()
