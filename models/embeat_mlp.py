@@ -43,7 +43,7 @@ class Config:
     tower_width: int = 64
     backbone_width: int = 256
     output_width: int = 64
-    dropout: float = 0.1
+    dropout: float = 0.0
 
     def check(self) -> None:
         """Refuse inputs that nothing here makes, and sizes that no network of this kind has.

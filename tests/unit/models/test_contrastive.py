@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.contrastive import VIEWS, Examples, Training, centre, forget_unseen, info_nce, train, with_gaps
+from models.contrastive import STEPS_LEAST, VIEWS, Examples, Training, centre, forget_unseen, info_nce, train, with_gaps
 from models.embeat_mlp import Config
 from models.errors import CheckpointMismatch, TooFewTracks
 from models.features import Sound
@@ -302,7 +302,7 @@ def test_damaged_progress_is_refused_by_name(tmp_path: Path, content: bytes) -> 
         train(examples(40), long(), SMALL, progress_path=path)
 
 
-def test_a_catalogue_is_shown_about_thirty_times_unless_steps_are_given() -> None:
+def test_each_track_is_shown_about_ten_times_unless_steps_are_given_or_that_were_too_few() -> None:
     assert Training(batch=100).steps_for(10_000) == VIEWS * 10_000 / 200
     assert Training(batch=100, steps=7).steps_for(10_000) == 7
-    assert Training().steps_for(2) == 1
+    assert Training().steps_for(2) == STEPS_LEAST
