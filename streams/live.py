@@ -18,7 +18,7 @@ from models.ranked import LENGTH
 from streams.catching_up import catch_up
 from streams.connections import connection_of
 from streams.continuation import Known, Ranker, Scores, Way
-from streams.embedded.process import log_tail
+from streams.embedded.process import ended_as_by_ctrl_c, log_tail, tied
 from streams.errors import StreamError
 from streams.labelled import Labels
 from streams.settings import Settings, read_settings
@@ -46,7 +46,7 @@ def installation(tracks: Path, artists: Path | None) -> Iterator[Settings]:
     Raises:
         NotAnswered: it did not get ready; the end of its log is in the message.
     """
-    with tempfile.TemporaryDirectory(prefix="throughbeat-evaluate-") as place:
+    with ended_as_by_ctrl_c(), tempfile.TemporaryDirectory(prefix="throughbeat-evaluate-") as place:
         folder, data_dir = Path(place, "catalogue"), Path(place, "data")
         folder.mkdir()
         data_dir.mkdir()
@@ -56,7 +56,7 @@ def installation(tracks: Path, artists: Path | None) -> Iterator[Settings]:
         ready, log = Path(place, "ready.json"), Path(place, "up.log")
         command = [sys.executable, "-m", "streams.cli", "up", "--data-dir", str(data_dir), "--ready-file", str(ready)]
         with log.open("wb") as told:
-            process = subprocess.Popen([*command, "--catalogue", str(folder)], stdout=told, stderr=told)
+            process = subprocess.Popen(tied([*command, "--catalogue", str(folder)]), stdout=told, stderr=told)
         try:
             deadline = time.monotonic() + READY_WITHIN_S
             while not ready.exists():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.embedded.process import ended_as_by_ctrl_c, tied
 from streams.errors import StreamError
 
 if TYPE_CHECKING:
@@ -63,17 +64,19 @@ def running_stack(data_dir: Path, *, keep: bool) -> Iterator[subprocess.Popen[by
     """`throughbeat up` as a process of its own; gone with its data after the block, unless it is kept."""
     ready_file = data_dir / "ready.json"
     command = [sys.executable, "-m", "streams.cli", "up", "--data-dir", str(data_dir), "--catalogue", "sample"]
-    process = subprocess.Popen([*command, "--ready-file", str(ready_file)], start_new_session=True)
-    done = False
-    try:
-        wait_for(ready_file, process)
-        yield process
-        done = True
-    finally:
-        if not (keep and done):
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-            shutil.rmtree(data_dir, ignore_errors=True)
+    command += ["--ready-file", str(ready_file)]
+    with ended_as_by_ctrl_c():
+        process = subprocess.Popen(command if keep else tied(command), start_new_session=True)
+        done = False
+        try:
+            wait_for(ready_file, process)
+            yield process
+            done = True
+        finally:
+            if not (keep and done):
+                process.send_signal(signal.SIGTERM)
+                process.wait()
+                shutil.rmtree(data_dir, ignore_errors=True)
 
 
 def wait_for(ready_file: Path, process: subprocess.Popen[bytes]) -> None:

@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -35,6 +35,16 @@ def spawn(child: Child) -> Process:
 def tied(argv: Sequence[str]) -> tuple[str, ...]:
     """The command, killed when the thread ends that starts it, or this process."""
     return (sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *argv)
+
+
+@contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that it takes along what it has started; in the main thread alone."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def may_be_stopped(process: psutil.Process) -> bool:
