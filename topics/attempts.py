@@ -7,6 +7,7 @@ from typing import Any
 from kafka.errors import (
     InvalidReceiveError,
     KafkaTimeoutError,
+    RequestTimedOutError,
     SaslAuthenticationFailedError,
     UnsupportedSaslMechanismError,
 )
@@ -35,8 +36,7 @@ class Attempts(KafkaConnectionManager):  # type: ignore[misc]
         return connection
 
     def _keep(self, error: BaseException) -> None:
-        if self.failure is None or not _is_final(self.failure):
-            self.failure = error
+        self.failure = error if self.failure is None else more_telling(self.failure, error)
 
 
 class AttemptingClient(KafkaNetClient):  # type: ignore[misc]
@@ -46,6 +46,14 @@ class AttemptingClient(KafkaNetClient):  # type: ignore[misc]
         net = NetworkSelector(**configs)
         self.attempts = Attempts(net, **configs)
         super().__init__(net, self.attempts, **configs)
+
+
+def more_telling(before: BaseException, now: BaseException) -> BaseException:
+    """Which of two failures to keep: the last one, unless it only says that its time was up, or the first was final.
+
+    The last attempt of all is cut short, and has no time left to be told why.
+    """
+    return before if _is_final(before) or isinstance(now, RequestTimedOutError) else now
 
 
 def _is_final(error: BaseException) -> bool:

@@ -9,9 +9,11 @@ import certifi
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaConnectionError, RequestTimedOutError, SaslAuthenticationFailedError
 
 from streams.connections import connection_of
 from streams.settings import Settings
+from topics.attempts import advice, more_telling
 from topics.connection import BrokerUnavailable, Connection
 
 SECURE = Settings(
@@ -54,3 +56,18 @@ def test_certificates_that_are_not_there_are_told_at_once() -> None:
         secure.open(KafkaProducer)
     with pytest.raises(BrokerUnavailable, match=r"/nope/key\.pem.*THROUGHBEAT_KAFKA_KEY_FILE"):
         replace(secure, ca_file="", certificate_file=certifi.where(), key_file="/nope/key.pem").open(KafkaProducer)
+
+
+LATE, GONE = RequestTimedOutError("Request timed out after 261 ms"), KafkaConnectionError("socket disconnected")
+REFUSED = SaslAuthenticationFailedError("invalid credentials")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "kept"),
+    [(GONE, LATE, GONE), (LATE, GONE, GONE), (REFUSED, GONE, REFUSED), (GONE, REFUSED, REFUSED)],
+)
+def test_an_attempt_that_was_cut_short_does_not_hide_why_those_before_failed(
+    before: Exception, now: Exception, kept: Exception
+) -> None:
+    assert more_telling(before, now) is kept
+    assert "does not let user 'nobody' in" in advice(kept, "k:9092", "SASL_SSL", "nobody", "SCRAM-SHA-512")
