@@ -8,12 +8,11 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +20,13 @@ import msgspec
 import numpy as np
 import psutil
 
+from streams.brought_up import StackNotReady, brought_up
 from streams.connections import connection_of
-from streams.embedded.process import log_tail
 from streams.logged import ends_of
 from streams.observing.targets import read_targets
 from streams.refreshing import learned_from
 from streams.serving.collection import OPTIMISED
-from streams.settings import Settings, read_settings
-from streams.up import StackFile
+from streams.settings import Settings
 from topics.client import Client
 
 PROCESSES = {
@@ -41,7 +39,6 @@ PROCESSES = {
     "streams.cli up": "supervisor",
 }
 OTHER = "other"
-READY_FILE = "bench-ready.json"
 # Before anything of our own runs.
 LOAD_BEFORE = os.getloadavg()[0]
 SETTLED_S = 30.0
@@ -145,25 +142,13 @@ def _name_of(process: psutil.Process) -> str:
 @contextmanager
 def running(data_dir: Path, catalogue: str = "none", within_s: float = 600.0) -> Iterator[Running]:
     """Run `throughbeat up` until the block ends."""
-    ready_file = data_dir / READY_FILE
-    command = [sys.executable, "-m", "streams.cli", "up", "--data-dir", str(data_dir), "--ready-file", str(ready_file)]
     began = time.perf_counter()
-    data_dir.mkdir(parents=True, exist_ok=True)
-    log_path = data_dir / "up.log"
-    with log_path.open("wb") as log:
-        process = subprocess.Popen([*command, "--catalogue", catalogue], stdout=log, stderr=log)
-    try:
-        while not ready_file.exists():
-            if process.poll() is not None or time.perf_counter() - began > within_s:
-                raise SystemExit(f"throughbeat up did not get ready:\n{log_tail(log_path)}")
-            time.sleep(0.01)
-        ready_s = time.perf_counter() - began
-        found = msgspec.json.decode(ready_file.read_bytes(), type=StackFile)
-        settings = read_settings({}, kafka_url=found.kafka, redis_url=found.redis, data_dir=data_dir)
-        yield Running(settings, process, ready_s)
-    finally:
-        process.terminate()
-        process.wait(60)
+    with ExitStack() as opened:
+        try:
+            settings, process = opened.enter_context(brought_up(data_dir, catalogue, within_s=within_s))
+        except StackNotReady as error:
+            raise SystemExit(str(error)) from error
+        yield Running(settings, process, time.perf_counter() - began)
 
 
 @contextmanager

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from models.ranked import LENGTH
+from streams.brought_up import brought_up
 from streams.catching_up import catch_up
 from streams.connections import connection_of
 from streams.continuation import Known, Ranker, Scores, Way
-from streams.embedded.process import ended_as_by_ctrl_c, log_tail, tied
 from streams.errors import StreamError
 from streams.labelled import Labels
-from streams.settings import Settings, read_settings
-from streams.up import StackFile
+from streams.settings import Settings
 from topics.client import Client
 from topics.records import Item, Playlist, RecommendationRequest, Seed
 from topics.specs import CATALOG_PLAYLISTS
@@ -30,13 +25,12 @@ from topics.specs import CATALOG_PLAYLISTS
 READY_WITHIN_S = 1_800.0
 LEARNED_WITHIN_S = 3_600.0
 DEADLINE_MS = 20_000
-POLL_S = 0.2
 # As many as a request may name.
 SEEDS_MAX = 100
 
 
 class NotAnswered(StreamError):
-    """The pipeline did not start, or did not answer."""
+    """The pipeline did not answer."""
 
 
 @contextmanager
@@ -44,30 +38,16 @@ def installation(tracks: Path, artists: Path | None) -> Iterator[Settings]:
     """A whole stack of its own with these tracks and artists and no playlists, for as long as the block runs.
 
     Raises:
-        NotAnswered: it did not get ready; the end of its log is in the message.
+        StackNotReady: the end of its log is in the message.
     """
-    with ended_as_by_ctrl_c(), tempfile.TemporaryDirectory(prefix="throughbeat-evaluate-") as place:
-        folder, data_dir = Path(place, "catalogue"), Path(place, "data")
+    with tempfile.TemporaryDirectory(prefix="throughbeat-evaluate-") as place:
+        folder = Path(place, "catalogue")
         folder.mkdir()
-        data_dir.mkdir()
         for name, path in (("tracks", tracks), ("artists", artists)):
             if path is not None:
                 (folder / f"{name}{''.join(path.suffixes[-2:])}").symlink_to(path.absolute())
-        ready, log = Path(place, "ready.json"), Path(place, "up.log")
-        command = [sys.executable, "-m", "streams.cli", "up", "--data-dir", str(data_dir), "--ready-file", str(ready)]
-        with log.open("wb") as told:
-            process = subprocess.Popen(tied([*command, "--catalogue", str(folder)]), stdout=told, stderr=told)
-        try:
-            deadline = time.monotonic() + READY_WITHIN_S
-            while not ready.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise NotAnswered(f"the stack did not get ready:\n{log_tail(log)}")
-                time.sleep(POLL_S)
-            found = msgspec.json.decode(ready.read_bytes(), type=StackFile)
-            yield read_settings({}, kafka_url=found.kafka, redis_url=found.redis, data_dir=data_dir)
-        finally:
-            process.terminate()
-            process.wait(60)
+        with brought_up(Path(place, "data"), folder, within_s=READY_WITHIN_S) as (settings, _):
+            yield settings
 
 
 # What is answered to one that holds these rows: the rows of the items, the best first, with the items.

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.harness import DATA, READY_FILE, report, running, scratch
+from bench.harness import DATA, report, running, scratch
 from bench.simulator import listener
 from bench.simulator.life import Listener, Plan, Streak, live
 from bench.simulator.measures import Lives, compare, share_left
@@ -76,7 +76,6 @@ def _lived(world: World, plan: Plan, policy: Policy, name: str, filled: Path) ->
 
     shutil.rmtree(data_dir, ignore_errors=True)
     shutil.copytree(filled, data_dir)
-    (data_dir / READY_FILE).unlink(missing_ok=True)
     try:
         with _environment(policy.settings), running(data_dir) as stack, stack.client() as client:
             listeners = [Listener(world, plan, number, client, policy) for number in range(plan.listeners)]

@@ -15,11 +15,10 @@ from tests.integration.test_evaluate_recall import files
 from tests.integration.test_up import eventually
 
 
-def stack_in(folder: Path) -> list[str]:
-    """Command lines of the processes that work in the folder."""
-    return [
-        line for one in psutil.process_iter(["cmdline"]) if str(folder) in (line := " ".join(one.info["cmdline"] or ()))
-    ]
+def stack_in(folder: Path) -> dict[psutil.Process, str]:
+    """Processes that work in the folder, with their command lines."""
+    lines = {one: " ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])}
+    return {one: line for one, line in lines.items() if str(folder) in line}
 
 
 @pytest.mark.parametrize("command", ["demo", "evaluate"])
@@ -36,7 +35,7 @@ def test_a_command_that_is_ended_takes_its_stack_with_it(tmp_path: Path, command
         stderr=subprocess.DEVNULL,
     )
     try:
-        eventually(lambda: any(" worker " in line for line in stack_in(place)) or process.poll() is not None)
+        eventually(lambda: any(" worker " in line for line in stack_in(place).values()) or process.poll() is not None)
         process.send_signal(number)
         assert process.wait(60) != 0
         eventually(lambda: not stack_in(place), within_s=60.0)
@@ -44,6 +43,5 @@ def test_a_command_that_is_ended_takes_its_stack_with_it(tmp_path: Path, command
             assert not list(place.iterdir())
     finally:
         process.kill()
-        for left in psutil.process_iter(["cmdline"]):
-            if str(place) in " ".join(left.info["cmdline"] or ()):
-                left.kill()
+        for left in stack_in(place):
+            left.kill()
