@@ -169,7 +169,7 @@ ROWS: Sequence[Row] = (
     ),
     (
         "training",
-        "every model trained anew on the shared data, one after the other",
+        "every model trained anew on the shared data, one after the other, files read with it",
         "20 minutes",
         lambda found: (
             f"{found['all_s']:.0f} s: EmbeatMLP {found['seconds']['embeat_mlp']:.0f}, Track2Vec "
