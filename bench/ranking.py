@@ -9,25 +9,27 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 # As in a worker, whose one thread ranks.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.harness import report, summary
-from models.bandit import Array, Evidence, posterior_of
+from models.bandit import Evidence, posterior_of
 from models.skip_weights import SkipWeights
 from models.skips import OnlineSkips
 from recall.blends import Blends
 from recall.exploration import explore, rng_of
 from recall.index.protocol import NO_FILTER
 from recall.judged import TERM as PRIOR_TERM
+from recall.leaning import leaning
 from recall.merge import Merged
 from recall.policy import Policy, reorder
 from recall.query import RecallQuery, Start
-from recall.ranking_features import CHANNELS, PRIOR, SIZE, SKIP_SIZE, Scene, features_of, skip_rows
+from recall.ranking_features import CHANNELS, PRIOR, SIZE, SKIP_SIZE, ByLists, Scene, features_of, skip_rows
 from recall.session import FINISHED, IN_MOOD, SKIPPED
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack
 from topics.records import ArtistRef, Features, Listen, ListeningContext
@@ -64,23 +66,31 @@ def heard(number: int) -> Listen:
         event_id=f"e{number}",
         user_id="u",
         kind="play" if number % 3 else "skip",
-        track_id="t",
+        track_id=f"t{number}",
         occurred_at_ms=NOW_MS + number,
         played_ms=4_000,
     )
 
 
-def together_by(rng: np.random.Generator) -> Callable[[Sequence[CataloguedTrack]], Array]:
-    """As the tables tell it: rows by id, and cosines of 32 factors to those of 32 starts."""
+def by_lists_of(
+    rng: np.random.Generator, weights: Mapping[str, float]
+) -> Callable[[Sequence[CataloguedTrack]], ByLists]:
+    """As the shelf tells it: rows by id, and cosines of 32 factors to those of 32 starts and of what was heard."""
     factors, rows = rng.normal(size=(600, 32)).astype(np.float32), {f"t{n}": n for n in range(600)}
-    starts = factors[500:532] / np.linalg.norm(factors[500:532], axis=1, keepdims=True)
 
-    def together(tracks: Sequence[CataloguedTrack]) -> Array:
-        found = factors[[rows.get(one.track_id, -1) for one in tracks]]
-        cosines: Array = (found @ starts.T).max(axis=1) / np.linalg.norm(found, axis=1)
-        return cosines
+    def directions_of(track_ids: Sequence[str]) -> NDArray[np.float32]:
+        found = factors[[rows.get(one, -1) for one in track_ids]]
+        units: NDArray[np.float32] = found / np.linalg.norm(found, axis=1, keepdims=True)
+        return units
 
-    return together
+    starts = directions_of([f"t{n}" for n in range(500, 532)])
+
+    def by_lists(tracks: Sequence[CataloguedTrack]) -> ByLists:
+        found = directions_of([one.track_id for one in tracks])
+        leant = found @ (np.array(list(weights.values()), np.float32) @ directions_of(list(weights)))
+        return (found @ starts.T).max(axis=1), leant
+
+    return by_lists
 
 
 def main() -> None:
@@ -89,14 +99,17 @@ def main() -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     starts = tuple(Start(IndexedTrack(track(n), {ACOUSTIC: vectors[n]}), 1.0) for n in range(500, 532))
     context = ListeningContext(device="speaker", activity="running", local_hour=7)
+    session = [heard(n) for n in range(50)]
+    leant = leaning(session, {f"t{n}": IndexedTrack(track(n), {ACOUSTIC: vectors[n]}) for n in range(50)})
     scene = Scene(
         RecallQuery(starts, (), (), 0.5, NO_FILTER, False, NOW_MS),
         {f"t{n}": vectors[n] for n in range(500)},
         {f"t{n}": NOW_MS for n in range(0, 500, 3)},
         frozenset({"a1", "a2"}),
         context,
-        [heard(n) for n in range(50)],
-        together_by(rng),
+        session,
+        by_lists_of(rng, leant.weights),
+        leant,
     )
     evidence = Evidence(SIZE, 30 * 86_400_000.0)
     row = rng.normal(size=SIZE)

@@ -116,6 +116,15 @@ class Collaborative:
         """Their factors, side by side."""
         return self.factors[self.listed]
 
+    def directions_of(self, rows: Rows) -> Scores:
+        """(n, width) the factors of rows, each of length 1; 0 for the row -1, and where no list holds a track."""
+        if not len(self.factors):
+            return np.zeros((len(rows), self.factors.shape[1]), np.float32)
+        found = self.factors[np.maximum(rows, 0)]
+        lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
+        lengths[(lengths == 0) | (rows < 0)] = np.inf
+        return np.asarray(found / lengths[:, None])
+
     def numbers_of(self, items: Items) -> Numbers:
         """(n,) numbers of the artists of tracks, -1 for those that are not known here."""
         if not len(self.artists):

@@ -25,21 +25,21 @@ from models.errors import CheckpointMismatch, VectorNotFinite
 from models.features import Audible
 from models.folded import Folded, Tensors
 from models.published_inputs import PUBLISHED
-from models.rich_inputs import RICH
+from models.rich_inputs import DATED, RICH
 from models.versions import checkpoint_path, read_weights, version_of
 
 MODEL = "embeat_mlp"
 WIDTH_MAX = 4096
 
 
-INPUTS = {one.name: one for one in (RICH, PUBLISHED)}
+INPUTS = {one.name: one for one in (DATED, RICH, PUBLISHED)}
 
 
 @dataclass(frozen=True)
 class Config:
     """Inputs and sizes of the network, saved beside the weights and compared on load."""
 
-    inputs: str = RICH.name
+    inputs: str = DATED.name
     tower_width: int = 64
     backbone_width: int = 256
     output_width: int = 64

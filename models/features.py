@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.errors import FeatureShapeError, FeaturesMissing
 
-# Order of the columns of `table`.
+# How a recording sounds: the order of the columns of `table`.
 COLUMNS = (
     "danceability",
     "energy",
@@ -29,6 +29,9 @@ COLUMNS = (
     "time_signature",
     "duration_ms",
 )
+# The same with the year of the release, which is no sound: the columns of `dated_table`.
+YEAR = "year"
+DATED_COLUMNS = (*COLUMNS, YEAR)
 _of_features = attrgetter(*COLUMNS[:-1])
 _NOTHING = (None,) * (len(COLUMNS) - 1)
 
@@ -72,13 +75,16 @@ class Audible(Protocol):
     def features(self) -> AudioFeatures | None: ...  # noqa: D102
     @property
     def duration_ms(self) -> int | None: ...  # noqa: D102
+    @property
+    def release_date(self) -> str | None: ...  # noqa: D102
 
 
 class Sound(NamedTuple):
-    """A recording of which nothing but its sound is known."""
+    """A recording of which nothing is known but how it sounds, and perhaps when it came out."""
 
     features: AudioFeatures | None
     duration_ms: int | None = None
+    release_date: str | None = None
 
 
 class Table(NamedTuple):
@@ -106,7 +112,8 @@ class Inputs:
         width: how many acoustic columns there are.
         needed: features of which at least `needed_count` must be known.
         numbers: features whose absence the acoustic columns can say: 1 in the flag, 0 in all others.
-        encode: a table of values to (B, tables) int64 and (B, width) float32.
+        year: the same of the year of the release, where it is read.
+        encode: a `dated_table` to (B, tables) int64 and (B, width) float32.
     """
 
     name: str
@@ -116,6 +123,7 @@ class Inputs:
     needed_count: int
     numbers: tuple[Number, ...]
     encode: Callable[[Values], Encoded]
+    year: Number | None = None
 
     def can_embed(self, track: Audible) -> bool:
         """Whether enough is known of a track."""
@@ -135,7 +143,7 @@ class Inputs:
         Raises:
             FeaturesMissing: too little is known of a track; the message says what, and of which.
         """
-        values = table(tracks)
+        values = dated_table(tracks)
         needed = [COLUMNS.index(name) for name in self.needed]
         short = np.flatnonzero(np.isnan(values[:, needed]).sum(axis=1) > self._spare)
         if short.size:
@@ -165,9 +173,23 @@ def _values_of(track: Audible) -> tuple[float | None, ...]:
     return (*(_NOTHING if known is None else _of_features(known)), track.duration_ms)
 
 
+def _dated(track: Audible) -> tuple[float | None, ...]:
+    date = track.release_date
+    return (*_values_of(track), None if date is None else int(date[:4]))
+
+
 def table(tracks: Sequence[Audible]) -> Values:
     """(B, 13) the features and the duration in the order of `COLUMNS`; NaN = unknown, as is what is not finite."""
-    values = np.array([_values_of(track) for track in tracks], dtype=np.float64).reshape(len(tracks), len(COLUMNS))
+    return _table(list(map(_values_of, tracks)), COLUMNS)
+
+
+def dated_table(tracks: Sequence[Audible]) -> Values:
+    """(B, 14) the same, then the year of the release: `DATED_COLUMNS`."""
+    return _table(list(map(_dated, tracks)), DATED_COLUMNS)
+
+
+def _table(rows: Sequence[tuple[float | None, ...]], columns: Sequence[str]) -> Values:
+    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(columns))
     values[~np.isfinite(values)] = np.nan
     return values
 

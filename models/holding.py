@@ -100,14 +100,13 @@ class Holding:
     @cached_property
     def units(self) -> Scores:
         """(listed, width) the directions of the tracks held that a list holds."""
-        return _units(self.tables.factors[self.rows[self.listed]])
+        return self.tables.directions_of(self.rows[self.listed])
 
-    def likeness(self, rows: Rows) -> Scores:
-        """(n,) the greatest cosine of each row's factors to those of a track held, 0..1; 0 where no list holds it."""
-        if not len(self.units) or not len(self.tables.factors):
-            return np.zeros(len(rows), np.float32)
-        cosines = (_units(self.tables.factors[np.maximum(rows, 0)]) @ self.units.T).max(axis=1)
-        return np.where(rows >= 0, np.clip(cosines, 0, 1), 0).astype(np.float32)
+    def likeness(self, directions: Scores) -> Scores:
+        """(n,) the greatest cosine of each of (n, width) directions to that of a track held, 0..1."""
+        if not len(self.units):
+            return np.zeros(len(directions), np.float32)
+        return np.asarray(np.clip((directions @ self.units.T).max(axis=1), 0, 1))
 
     def by_artists(self, most: int) -> Found:
         """The strongest tracks of the artists that go with those held, the best first."""
@@ -133,9 +132,3 @@ class Holding:
         first = best_first(scores, most + len(self.rows))
         first = first[~np.isin(rows[first], self.rows)][:most]
         return rows[first], scores[first]
-
-
-def _units(vectors: Scores) -> Scores:
-    """The same, each of length 1; 0 stays 0."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1)[:, None])

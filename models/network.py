@@ -52,8 +52,8 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.inputs = INPUTS[config.inputs]
-        for name, rows, width in self.inputs.tables:
-            self.add_module(f"{name}_embedding", nn.Embedding(rows, width))
+        for table in self.inputs.tables:
+            self.add_module(f"{table.name}_embedding", nn.Embedding(table.rows, table.width))
         self.discrete_tower = _tower(sum(table.width for table in self.inputs.tables), config)
         self.acoustic_tower = _tower(self.inputs.width, config)
         self.backbone = _backbone(config)

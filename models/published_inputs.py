@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import COLUMNS, Encoded, Inputs, Table, Values, index_of
+from models.features import DATED_COLUMNS, Encoded, Inputs, Table, Values, index_of
 
 # Order of the acoustic columns. Each must be known.
 DENSE = ("danceability", "energy", "valence", "acousticness", "liveness", "speechiness", "instrumentalness")
@@ -35,7 +35,7 @@ def encode(values: Values) -> Encoded:
         (B, 4) int64: key + 1, mode + 1, time signature 3..7 as 1..5, tempo bin; 0 means "unknown".
         (B, 7) float32: the dense features in the order of `DENSE`, each in 0..1 less 0.5.
     """
-    column = dict(zip(COLUMNS, values.T, strict=True))
+    column = dict(zip(DATED_COLUMNS, values.T, strict=True))
     discrete = (
         index_of(column["key"], 0, 11),
         index_of(column["mode"], 0, 1),

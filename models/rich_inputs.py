@@ -1,11 +1,17 @@
-"""The inputs of our own EmbeatMLP: all that is known of a sound, spread evenly, and what is unknown said so."""
+"""The inputs of our own EmbeatMLP: all that is known of a sound, spread evenly, and what is unknown said so.
+
+`DATED` are those of the weights that ship: they also read the year of the release. `RICH` are those without, of weights
+that shipped before.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import COLUMNS, Encoded, Inputs, Number, Table, Values, index_of
+from models.features import DATED_COLUMNS, YEAR, Encoded, Inputs, Number, Table, Values, index_of
 
 Column = NDArray[np.float64]
 
@@ -26,6 +32,8 @@ SCALES = {
 NAMES = tuple(SCALES)
 HARMONICS = (1, 2, 3)
 FARTHEST = 5.0
+# Centre and spread of the years of 106,720 releases, rounded; the newest of them counts for all that come after it.
+CENTRE, SPREAD, NEWEST = 2014.0, 10.0, 2024.0
 NEEDED = 4
 _VALUES, _PERIODIC = len(NAMES), 2 * len(HARMONICS)
 
@@ -74,7 +82,7 @@ def encode(values: Values) -> Encoded:
         (B, 26) float32: the ten numbers in units of their spread; sines and cosines of the tempo's place in its octave,
         so that 70 and 140 bpm are alike; ten flags, 1 where a number is unknown, and then its own columns are 0.
     """
-    column = dict(zip(COLUMNS, values.T, strict=True))
+    column = dict(zip(DATED_COLUMNS, values.T, strict=True))
     discrete = (
         index_of(column["key"], 0, 11),
         index_of(column["mode"], 0, 1),
@@ -84,6 +92,16 @@ def encode(values: Values) -> Encoded:
     angles = np.outer(2 * np.pi * octaves(column["tempo"]), HARMONICS)
     known = np.nan_to_num(np.hstack([np.clip(numbers, -FARTHEST, FARTHEST), np.sin(angles), np.cos(angles)]))
     return np.column_stack(discrete), np.hstack([known, np.isnan(numbers)]).astype(np.float32)
+
+
+def encode_dated(values: Values) -> Encoded:
+    """As `encode`, with two acoustic columns more: tens of years from 2014, and a flag, 1 where the year is unknown.
+
+    The year alone counts: by the day all tracks of an album would stand at one place.
+    """
+    discrete, acoustic = encode(values)
+    year = np.clip((np.minimum(values[:, DATED_COLUMNS.index(YEAR)], NEWEST) - CENTRE) / SPREAD, -FARTHEST, FARTHEST)
+    return discrete, np.column_stack([acoustic, np.nan_to_num(year), np.isnan(year)]).astype(np.float32)
 
 
 def _number(at: int) -> Number:
@@ -99,4 +117,7 @@ RICH = Inputs(
     needed_count=NEEDED,
     numbers=tuple(map(_number, range(_VALUES))),
     encode=encode,
+)
+DATED = replace(
+    RICH, name="dated", width=RICH.width + 2, encode=encode_dated, year=Number((RICH.width,), RICH.width + 1)
 )

@@ -20,6 +20,7 @@ from recall.exploration import Pooled, explore, rate_of, rng_of
 from recall.filters import Sifted, contradictions, forbidden, why_short
 from recall.index.protocol import TrackIndex
 from recall.judged import judged
+from recall.leaning import Leaning, leaning
 from recall.lexicon import Target, together
 from recall.merge import WEIGHTS, Merged, fuse
 from recall.mixes import mixes
@@ -87,6 +88,7 @@ class Beginning:
         request: with its filters narrowed to what its words ask for.
         held: tracks that its seeds stand for or hold.
         skipped: in a row, the latest first.
+        leaning: which way the session has them lean.
         none: why there can be no list.
     """
 
@@ -97,6 +99,7 @@ class Beginning:
     felt: Mood
     missing: tuple[str, ...]
     disliked: tuple[CataloguedTrack, ...]
+    leaning: Leaning
     skipped: tuple[IndexedTrack, ...] = ()
     none: str | None = None
 
@@ -177,7 +180,7 @@ class Recommender:
                 distinct = await self._judged(begun.query, one_release_each(sifted, most))
                 vectors = await self._vectors(distinct)
                 distinct = await self._turned_away(distinct, vectors, begun.skipped)
-                scene = self._scene(begun.query, vectors, person, request.context)
+                scene = self._scene(begun, vectors, person, request.context)
                 ordered = reorder(rank(distinct, vectors, begun.felt), scene, policy)
                 wanted = with_news(balance, releases_in(distinct)) if starts else balance
                 # What is there only to be explored is in no other place of the list.
@@ -194,11 +197,12 @@ class Recommender:
         return Answer(shown.items, missing, begun.understood, notes, shown.pool, policy.version, listener, blend)
 
     def _scene(
-        self, query: RecallQuery, vectors: Mapping[str, Vector], person: Person, context: ListeningContext | None
+        self, begun: Beginning, vectors: Mapping[str, Vector], person: Person, context: ListeningContext | None
     ) -> Scene:
         """What the ranking is told of a request."""
         session, followed = person.session if self.sessions else (), frozenset(person.followed_artists)
-        return Scene(query, vectors, person.heard, followed, context, session, partial(self.shelf.together, query))
+        by_lists = partial(self.shelf.by_lists, begun.query, begun.leaning.weights)
+        return Scene(begun.query, vectors, person.heard, followed, context, session, by_lists, begun.leaning)
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
         asked = dict.fromkeys(request.seeds or ())
@@ -225,6 +229,7 @@ class Recommender:
             mood(heard, known),
             tuple(f"seed:{describe(one.seed)}" for one in missing),
             tuple(known[track_id].track for track_id in person.dislikes if track_id in known),
+            leaning(heard, known),
             tuple(known[track_id] for track_id in skipped_in_a_row(heard) if track_id in known),
             none,
         )

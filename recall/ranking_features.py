@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 from models.bandit import Array, Prior
 from recall.fatigue import FATIGUE, REPEAT
 from recall.judged import TERM as PRIOR_TERM
+from recall.leaning import BY_LISTS, BY_SOUND, NEITHER_WAY, Leaning
 from recall.merge import K, Merged
 from recall.query import RecallQuery
 from recall.session import FINISHED, IN_MOOD, SKIPPED
 from recall.skip_chance import CHANCE, LAST, LATELY, rows_of, said_by
+from recall.streak import TERM as STREAK
 from recall.tracks import CataloguedTrack, Vector, matrix
 from topics.records import Listen, ListeningContext
 
-VERSION = "5"
+VERSION = "6"
 # Channels that have a weight of their own; the others share one.
 CHANNELS = (
     "acoustic",
@@ -47,7 +49,10 @@ CHANNELS = (
     "anchors",
 )
 # Terms of the score that have a weight of their own beside it.
-TERMS = (PRIOR_TERM, FINISHED, SKIPPED, IN_MOOD, FATIGUE, REPEAT)
+TERMS = (PRIOR_TERM, FINISHED, IN_MOOD, FATIGUE, REPEAT)
+# Terms of the score by which what was skipped sinks. That it does is promised, so no weight of the score lessens them:
+# they have a column of their own.
+PUSHES = (SKIPPED, STREAK)
 FRESH_DAYS, HEARD_DAYS = 28.0, 28.0
 DAY_MS, NEVER_MS = 86_400_000, -math.inf
 # The hour at which days are most awake, and half a day later the opposite.
@@ -79,14 +84,16 @@ class Feature:
 
 FEATURES: tuple[Feature, ...] = (
     Feature("bias", "1", 0.5, mean=0.3, orders=False),
-    Feature("prior_score", "its score so far less the mean of all candidates' scores, about -1..1", 0.5, mean=1.0),
+    Feature("prior_score", "its score but for `PUSHES`, less the mean of all candidates, about -1..1", 0.5, mean=1.0),
     *(Feature(name, "60 / (60 + its rank in that channel), 0 where not found; 0..1", 0.3) for name in CHANNELS),
     Feature("other_channel", "the same, the best of all other channels", 0.3),
     Feature("likeness", "greatest cosine to what the list starts from, by sound; 0..1", 0.3),
     Feature("together", "greatest cosine to what the list starts from, by the lists that hold both; 0..1", 0.3),
+    Feature(BY_SOUND, "cosines to the last tracks heard, by how much more gladly than usual each was; -1..1", 2.0),
+    Feature(BY_LISTS, "the same, by the lists that hold both", 2.0),
     Feature(PRIOR_TERM, "what the learned tables say of it, by its rank among the candidates, 0..1.5", 0.3),
     Feature(FINISHED, "pull of what was just finished, 0..0.3", 0.5),
-    Feature(SKIPPED, "push of what was just skipped, -1..0", 0.5),
+    Feature(SKIPPED, "push of what was just skipped, by itself and in a row, -5..0", 0.5, mean=1.0),
     Feature(IN_MOOD, "how well it fits the mood of what was finished, 0..0.1", 0.5),
     Feature(FATIGUE, "what there was enough of its artist and album, -0.4..0", 0.5),
     Feature(REPEAT, "whether it is wanted once more or bores, -0.3..0.15", 0.5),
@@ -137,9 +144,13 @@ _SKIP_POSITION = _SKIP_TOLD_BY.index("position")
 SKIP_SIZE = len(_SKIP_COLUMNS) + len(_SKIP_CROSSED)
 
 
-def no_lists(tracks: Sequence[CataloguedTrack]) -> Array:
-    """(N,) 0 each: no lists were learned from."""
-    return np.zeros(len(tracks))
+# (N,) how like tracks are to what a list starts from, and to what their listener leans to.
+ByLists = tuple[Array | NDArray[np.float32], Array | NDArray[np.float32]]
+
+
+def no_lists(tracks: Sequence[CataloguedTrack]) -> ByLists:
+    """0 each: no lists were learned from."""
+    return np.zeros(len(tracks)), np.zeros(len(tracks))
 
 
 @dataclass(frozen=True)
@@ -150,7 +161,9 @@ class Scene:
         vectors: acoustic vectors, each (64,) float32 of L2 norm 1, by track id; those that are missing are unknown.
         heard: track id -> when it was last heard.
         session: the last events of the listener, the latest last.
-        together: tells how like tracks are to what the list starts from by the lists that hold both, (N,) in 0..1.
+        by_lists: tells how like tracks are to what the list starts from by the lists that hold both, (N,) in 0..1, and
+            to what the listener leans to, (N,) in -1..1.
+        leaning: of the listener.
     """
 
     query: RecallQuery
@@ -159,7 +172,8 @@ class Scene:
     followed: frozenset[str]
     context: ListeningContext | None
     session: Sequence[Listen] = ()
-    together: Callable[[Sequence[CataloguedTrack]], Array | NDArray[np.float32]] = no_lists
+    by_lists: Callable[[Sequence[CataloguedTrack]], ByLists] = no_lists
+    leaning: Leaning = NEITHER_WAY
 
 
 def features_of(candidates: Sequence[Merged], scene: Scene, scores: Array | None = None) -> Array:
@@ -173,13 +187,17 @@ def features_of(candidates: Sequence[Merged], scene: Scene, scores: Array | None
     tracks = [one.track for one in candidates]
     popularity = [(track.popularity or 0.0) / 100 for track in tracks]
     rows[:, COLUMN["bias"]] = 1.0
-    rows[:, COLUMN["prior_score"]] = _centred(scores_of(candidates) if scores is None else scores)
     given = [one.contributions for one in candidates]
-    for name in set().union(*given).intersection(TERMS):
+    names = set().union(*given)
+    for name in names.intersection(PUSHES):
+        rows[:, COLUMN[SKIPPED]] += [terms.get(name, 0.0) for terms in given]
+    scores = scores_of(candidates) if scores is None else scores
+    rows[:, COLUMN["prior_score"]] = _centred(scores - rows[:, COLUMN[SKIPPED]])
+    for name in names.intersection(TERMS):
         rows[:, COLUMN[name]] = [terms.get(name, 0.0) for terms in given]
     _fill_channels(rows, candidates)
-    rows[:, COLUMN["likeness"]] = _likeness(tracks, scene)
-    rows[:, COLUMN["together"]] = scene.together(tracks)
+    _fill_by_sound(rows, tracks, scene)
+    rows[:, COLUMN["together"]], rows[:, COLUMN[BY_LISTS]] = scene.by_lists(tracks)
     for name, said in said_by(scene.session).items():
         rows[:, COLUMN[name]] = said
     rows[:, COLUMN["popularity"]] = popularity
@@ -235,15 +253,15 @@ def _fill_channels(rows: Array, candidates: Sequence[Merged]) -> None:
     np.maximum.at(rows.reshape(-1), row * SIZE + column, K / (K + ranks))
 
 
-def _likeness(tracks: Sequence[CataloguedTrack], scene: Scene) -> Array:
-    nearest = np.zeros(len(tracks))
+def _fill_by_sound(rows: Array, tracks: Sequence[CataloguedTrack], scene: Scene) -> None:
     starts = [start.vector for start in scene.query.starts if start.vector is not None]
-    found = [scene.vectors.get(track.track_id) for track in tracks] if starts else []
+    found = [scene.vectors.get(track.track_id) for track in tracks] if starts or scene.leaning.weights else []
     known = [row for row, vector in enumerate(found) if vector is not None]
     if known:
         placed = matrix([vector for vector in found if vector is not None])
-        nearest[known] = np.clip((matrix(starts) @ placed.T).max(axis=0), 0, 1)
-    return nearest
+        rows[known, COLUMN[BY_SOUND]] = placed @ scene.leaning.sound
+        if starts:
+            rows[known, COLUMN["likeness"]] = np.clip((matrix(starts) @ placed.T).max(axis=0), 0, 1)
 
 
 @lru_cache(50_000)

@@ -63,14 +63,27 @@ class Shelf:
         rows = tables.rows([track.track_id for track in candidates])
         return met[0].prior.scores(held, rows, items_of(tables, rows, candidates, vectors))
 
-    def together(self, query: RecallQuery, candidates: Sequence[CataloguedTrack]) -> Scores:
-        """(C,) how like each candidate is to one of the starts of a query by the lists that hold both, 0..1.
+    def by_lists(
+        self, query: RecallQuery, weights: Mapping[str, float], candidates: Sequence[CataloguedTrack]
+    ) -> tuple[Scores, Scores]:
+        """What the lists that hold tracks together say of candidates, by the cosines of their factors.
 
-        The greatest cosine of their factors; 0 where nothing was learned of either.
+        Args:
+            query: the request.
+            weights: of tracks, by id.
+            candidates: in any order.
+
+        Returns:
+            (C,) the greatest cosine to one of the starts of the query, 0..1, and (C,) the sum of the cosines to the
+            tracks that have a weight, times it; 0 where nothing was learned of either.
         """
         if (met := self.asked(query)) is None:
-            return np.zeros(len(candidates), np.float32)
-        return met[1].likeness(met[0].rows([track.track_id for track in candidates]))
+            return np.zeros(len(candidates), np.float32), np.zeros(len(candidates), np.float32)
+        tables, held = met
+        directions = tables.learned.directions_of(tables.rows([track.track_id for track in candidates]))
+        weighed = tables.learned.directions_of(tables.rows(list(weights)))
+        leant = directions @ (np.array(list(weights.values()), np.float32) @ weighed)
+        return held.likeness(directions), leant
 
     def newcomers(self, query: RecallQuery, candidates: Sequence[CataloguedTrack]) -> list[str]:
         """Ids of the candidates that came after the tables that answer the query."""

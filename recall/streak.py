@@ -21,7 +21,7 @@ TERM = "session_streak"
 # So many are a streak, of which each says at least so much: that it was skipped within 15 s.
 LEAST, SOON = 3, -0.5
 # What a track loses that is as near as can be to all of them.
-AWAY = 2.5
+AWAY = 4.0
 SPACES = (ACOUSTIC, COOCCURRENCE)
 
 # Name of the vectors -> track id -> vector.

@@ -15,7 +15,7 @@ from models.contrastive import Examples, OnStep, Training, train
 from models.embeat_mlp import load_checkpoint
 from models.network import frozen, save_checkpoint
 from models.pairs import groups_of
-from models.rich_inputs import RICH
+from models.rich_inputs import DATED
 from streams.embedding_quality import compare
 from streams.labelled import RULE, Catalogue, Labels
 
@@ -47,7 +47,7 @@ def train_on(
 
 def examples_of(catalogue: Catalogue) -> Examples:
     """What may be learned from: tracks that can be embedded, of artists that are not held out."""
-    able = np.array([RICH.can_embed(track) for track in catalogue.tracks], dtype=bool)
+    able = np.array([DATED.can_embed(track) for track in catalogue.tracks], dtype=bool)
     rows = np.flatnonzero(able & ~catalogue.held_out)
     place = np.full(len(catalogue.tracks), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))

@@ -109,6 +109,11 @@ class Track(Record, frozen=True, kw_only=True):
     embeddings: Annotated[dict[VectorName, OwnerVector], Meta(max_length=16)] | None = None
     updated_at_ms: Milliseconds | None = None
 
+    @property
+    def release_date(self) -> str | None:
+        """When the release that it came on was published, as its album says."""
+        return self.album.release_date if self.album else None
+
 
 class Artist(Record, frozen=True, kw_only=True):
     """An artist's genres and relations. Topic: catalog.artists. Key: artist_id. A null value withdraws it."""

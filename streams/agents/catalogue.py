@@ -263,7 +263,7 @@ def news_at_ms(record: Track, timestamp_ms: int, *, is_load: bool) -> int:
     """When the track became news: as it came, or 0 for one that came in a load and is not of the last weeks."""
     if not is_load:
         return timestamp_ms
-    released = first_day(record.album.release_date if record.album else None)
+    released = first_day(record.release_date)
     since = datetime.fromtimestamp(timestamp_ms / 1000, UTC) - timedelta(days=NEWS_DAYS)
     return timestamp_ms if released is not None and released >= int(since.strftime("%Y%m%d")) else 0
 
@@ -278,7 +278,7 @@ def catalogued(record: Track, artists: Mapping[str, Artist], *, added_at_ms: int
         artists=record.artists,
         album_id=album.album_id if album else None,
         album_name=album.name if album else None,
-        release_date=album.release_date if album else None,
+        release_date=record.release_date,
         isrc=record.isrc,
         duration_ms=record.duration_ms,
         popularity=record.popularity,

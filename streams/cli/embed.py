@@ -17,7 +17,7 @@ from models.features import Sound
 from streams.errors import StreamError
 from topics.codec import decode
 from topics.errors import RecordRefused
-from topics.records import Features, Milliseconds, Record
+from topics.records import Album, Features, Milliseconds, PartialDate, Record
 
 BATCH = 4096
 
@@ -27,10 +27,17 @@ class BadLine(StreamError):
 
 
 class _Line(Record, frozen=True, kw_only=True):
-    """A line that holds its features under a name of their own, as a track does."""
+    """A line that holds its features under a name of their own, as a track does, and what is said of the release."""
 
     features: _Heard | msgspec.UnsetType | None = msgspec.UNSET
     duration_ms: Milliseconds | None = None
+    album: Album | str | None = None
+    release_date: PartialDate | None = None
+
+    @property
+    def released(self) -> str | None:
+        """Its own date, else its album's."""
+        return self.release_date or (self.album.release_date if isinstance(self.album, Album) else None)
 
 
 class _Heard(Features, frozen=True, kw_only=True):
@@ -59,8 +66,9 @@ def embed(
 ) -> None:
     """Turn lines of audio features, bare or under "features", into lines of {"embedding": [64 numbers]}.
 
-    "duration_ms" may stand among the features or beside them. What is unknown may be left out, as long as enough is
-    known for the model.
+    "duration_ms" may stand among the features or beside them, and "release_date", or an "album" that has one, beside
+    them, so that tracks as they are published will do. What is unknown may be left out, as long as enough is known for
+    the model.
 
     Empty lines are passed over. At a line that cannot be embedded it stops, with exit code 2 and the line's number,
     after the vectors of all lines before it.
@@ -119,7 +127,8 @@ def read_sound(model: EmbeatMLP, line: bytes) -> Sound:
         raise BadLine(str(error)) from error
     if not isinstance(features, _Heard):
         raise BadLine("expected an object of features, got null")
-    sound = Sound(features, features.duration_ms if whole.duration_ms is None else whole.duration_ms)
+    duration_ms = features.duration_ms if whole.duration_ms is None else whole.duration_ms
+    sound = Sound(features, duration_ms, whole.released)
     if lacking := model.lacking(sound):
         raise BadLine(f"expected {lacking}, got none")
     return sound

@@ -59,7 +59,7 @@ def embeat_mlp(
     playlists: PlaylistsOption = None,
     artists: ArtistsOption = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Batches; else as many as show every track about 10 times, 30 at least.")
+        int | None, typer.Option(min=1, help="Batches; else as many as show every track about 15 times, 30 at least.")
     ] = None,
     batch: Annotated[int, typer.Option(min=2, max=65_536, help="Pairs a step.")] = 1024,
     seed: Annotated[int, typer.Option(min=0, help="The same seed, files and threads give the same weights.")] = 7,

@@ -200,7 +200,7 @@ def test_a_manifest_of_something_else_is_refused(own: Path, changed: dict[str, A
 
 def test_a_manifest_of_inputs_that_nothing_makes_is_refused_and_they_are_named(own: Path) -> None:
     rewrite(own, config=config(inputs="spectrogram"))
-    assert "expected inputs rich or published, got 'spectrogram'" in refusal(own)
+    assert "expected inputs dated or rich or published, got 'spectrogram'" in refusal(own)
 
 
 def test_weights_for_the_published_inputs_are_loaded_as_such_from_either_format(
@@ -216,7 +216,7 @@ def test_weights_for_the_published_inputs_are_loaded_as_such_from_either_format(
 
 def test_our_tensors_in_the_published_format_are_refused_by_name(tmp_path: Path) -> None:
     torch.save(Network(Config()).state_dict(), tmp_path / "ours.pt")
-    assert "expected tensor acoustic_tower.0.weight of shape (64, 7), got (64, 26)" in refusal(tmp_path / "ours.pt")
+    assert "expected tensor acoustic_tower.0.weight of shape (64, 7), got (64, 28)" in refusal(tmp_path / "ours.pt")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "\ud800", "[" * 100_000])

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.contrastive import STEPS_LEAST, VIEWS, Examples, Training, centre, forget_unseen, info_nce, train, with_gaps
+from models import contrastive
+from models.contrastive import (
+    STEPS_LEAST,
+    VIEWS,
+    Examples,
+    Training,
+    centre,
+    dated_pairs,
+    forget_unseen,
+    hide_years,
+    info_nce,
+    train,
+    with_gaps,
+)
 from models.embeat_mlp import Config
 from models.errors import CheckpointMismatch, TooFewTracks
 from models.features import Sound
@@ -21,7 +35,7 @@ from models.network import Network, frozen
 from models.pairs import PairSampler, groups_of
 from models.progress import EVERY
 from models.quality import nearest_rows, share_alike
-from models.rich_inputs import NAMES, RICH
+from models.rich_inputs import DATED, NAMES, RICH
 from tests.unit.models.sounds import sound
 
 SMALL = Config(tower_width=16, backbone_width=32, output_width=8, dropout=0.0)
@@ -208,7 +222,7 @@ def test_unknown_is_learned_although_every_track_is_known(gaps: float, learned: 
     """What is never hidden is never learned: weight decay shortens its row, and nothing turns it."""
     tracks = [sound(key=row % 12, energy=row / 40) for row in range(40)]
     known = Examples(tracks, {"album": [np.arange(20), np.arange(20, 40)]}, np.full(40, -1))
-    training = Training(steps=10, batch=32, gaps=gaps)
+    training = Training(steps=30, batch=32, gaps=gaps)
     torch.manual_seed(training.seed)
     before = Network(SMALL).key_embedding.weight[0]
     after = train(known, training, SMALL).key_embedding.weight[0]
@@ -231,10 +245,61 @@ def test_gaps_are_what_unknown_features_look_like_in_the_stated_share_of_tracks(
     assert torch.equal(acoustic[0], acoustic[-1])  # what was given stays
 
 
+@pytest.mark.parametrize("odds", [0.5, 0.0, 1.0])
+def test_hidden_years_are_what_unknown_ones_look_like(odds: float) -> None:
+    tracks = [sound(energy=0.3)._replace(release_date=str(1990 + number % 20)) for number in range(2000)]
+    _, acoustic = (torch.from_numpy(one) for one in DATED.arrays(tracks))
+    before = acoustic.clone()
+    hide_years(acoustic, DATED, odds)
+    hidden = acoustic[:, -1] == 1
+    assert hidden.float().mean().item() == pytest.approx(odds, abs=0.05)
+    assert not acoustic[hidden, -2].any()
+    assert torch.equal(acoustic[~hidden], before[~hidden])
+    assert torch.equal(acoustic[:, :-2], before[:, :-2])
+
+
+def test_years_are_compared_among_tracks_whose_year_is_known() -> None:
+    dates = ["1999", None, "2001-05", None, "2003"]
+    tracks = [sound()._replace(release_date=date) for date in dates]
+    groups = {"album": [np.arange(3)], "artist": [np.arange(5)], "genre": [np.array([1, 3])]}
+    known = Examples(tracks, groups, np.full(5, -1))
+    _, acoustic = (torch.from_numpy(one) for one in DATED.arrays(tracks))
+    found = dated_pairs(known, acoustic, DATED, Training())
+    assert found is not None
+    assert set(found.draw(500, np.random.default_rng(1)).ravel().tolist()) == {0, 2, 4}
+    _, undated = (torch.from_numpy(one) for one in DATED.arrays([one._replace(release_date=None) for one in tracks]))
+    assert dated_pairs(known, undated, DATED, Training()) is None
+    _, rich = (torch.from_numpy(one) for one in RICH.arrays(tracks))
+    assert dated_pairs(known, rich, RICH, Training()) is None
+
+
+def test_no_batch_can_tell_by_its_years_where_tracks_are_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either none of a batch has a year, or all tracks come from what states years, and half of them hide theirs."""
+    tracks = [
+        sound(key=0 if number % 2 else 1, energy=number / 80)._replace(release_date="2003" if number % 2 else None)
+        for number in range(80)
+    ]
+    known = Examples(tracks, {"album": list(np.arange(80).reshape(20, 4))}, np.full(80, -1))
+    seen: list[tuple[float, float]] = []
+    learn = contrastive._learn
+
+    def watched(network: Network, batch: tuple[Tensor, Tensor], *more: Any) -> Tensor:
+        seen.append(((batch[1][:, -1] == 0).float().mean().item(), (batch[0][:, 0] == 1).float().mean().item()))
+        return learn(network, batch, *more)
+
+    monkeypatch.setattr(contrastive, "_learn", watched)
+    train(known, Training(steps=200, batch=64, gaps=0.0, dated=0.3), SMALL)
+    dated = [(with_year, of_dated) for with_year, of_dated in seen if with_year]
+    assert len(dated) / len(seen) == pytest.approx(0.3, abs=0.1)
+    assert {of_dated for _, of_dated in dated} == {1.0}
+    assert np.mean([with_year for with_year, _ in dated]) == pytest.approx(0.5, abs=0.03)
+    assert np.mean([of_dated for with_year, of_dated in seen if not with_year]) == pytest.approx(0.5, abs=0.05)
+
+
 def test_a_discrete_value_that_training_saw_keeps_its_row() -> None:
     network = Network(SMALL)
     before = [table.weight.detach().clone() for table in network.tables]
-    forget_unseen(network, torch.from_numpy(RICH.arrays([sound(key=3, time_signature=5)])[0]))
+    forget_unseen(network, torch.from_numpy(DATED.arrays([sound(key=3, time_signature=5)])[0]))
     seen = ({0, 4}, {0}, {0, 3})
     for table, old, kept in zip(network.tables, before, seen, strict=True):
         for row, values in enumerate(table.weight):
@@ -249,7 +314,7 @@ def test_the_vectors_of_what_was_trained_on_point_to_all_sides() -> None:
 
 
 def test_centring_takes_the_mean_from_every_direction_and_nothing_else() -> None:
-    discrete, acoustic = (torch.from_numpy(one) for one in RICH.arrays(loud_and_quiet(50)))
+    discrete, acoustic = (torch.from_numpy(one) for one in DATED.arrays(loud_and_quiet(50)))
     network = Network(SMALL).eval()
     with torch.no_grad():
         before = network.direction(discrete, acoustic)

@@ -72,6 +72,17 @@ def test_the_length_counts_where_audio_analyses_and_where_tracks_have_it() -> No
     assert not np.allclose(one, without)
 
 
+@pytest.mark.parametrize("said", [{"release_date": "1979-11-30"}, {"album": {"name": "A", "release_date": "1979"}}])
+def test_the_year_of_a_release_counts_wherever_it_is_said(said: dict[str, object]) -> None:
+    features = json.loads(LINE)
+    dated, nested, undated = (
+        json.dumps(one) for one in ({**features, **said}, {"features": features, **said}, {**features, "album": "A"})
+    )
+    one, other, without = vectors(run(f"{dated}\n{nested}\n{undated}\n").stdout)
+    np.testing.assert_allclose(one, other, atol=1e-6)
+    assert not np.allclose(one, without, atol=1e-3)
+
+
 def test_what_weights_of_the_published_inputs_need_is_said_of_them(tmp_path: Path) -> None:
     torch.save(random_state(), tmp_path / "published.pt")
     line = LINE.replace('"energy":', '"energy":null,"x":')
@@ -113,6 +124,7 @@ def test_nothing_in_gives_nothing_out(text: str) -> None:
         (LINE.replace('"danceability": ', '"danceability":9'), "$.danceability"),
         ('{"loudness": -5, "key": 3, "energy": 0.5, "tempo": 99, "valence": null}', "expected 1 more of danceability"),
         ('{"features": {"energy": 0.5}, "duration_ms": -1}', "$.duration_ms"),
+        (LINE.replace("{", '{"release_date": "last May", ', 1), "$.release_date"),
         (f'{{"features": {LINE.replace("tempo", "tempo_").replace("}", "")}, "tempo": 301}}}}', "$.features.tempo"),
     ],
 )

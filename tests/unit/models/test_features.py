@@ -12,7 +12,7 @@ import pytest
 from models.errors import FeaturesMissing
 from models.features import COLUMNS, Inputs, Sound, table
 from models.published_inputs import DENSE, PUBLISHED, tempo_bins
-from models.rich_inputs import NAMES, RICH
+from models.rich_inputs import DATED, NAMES, RICH
 from tests.unit.models.sounds import sound, sounds
 from topics.records import Features
 
@@ -121,7 +121,7 @@ def test_a_dense_feature_that_is_not_a_number_counts_as_missing() -> None:
         PUBLISHED.arrays([track])
 
 
-@pytest.mark.parametrize("inputs", [RICH, PUBLISHED], ids=lambda one: one.name)
+@pytest.mark.parametrize("inputs", [DATED, RICH, PUBLISHED], ids=lambda one: one.name)
 def test_rows_of_a_batch_do_not_depend_on_each_other(inputs: Inputs) -> None:
     tracks = sounds(200)
     together = inputs.arrays(tracks)
@@ -196,6 +196,36 @@ def test_a_flag_and_the_columns_of_each_number_are_what_training_hides() -> None
         hidden[list(number.columns)] = 0
         hidden[number.flag] = 1
         np.testing.assert_array_equal(hidden, after)
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ("2014", 0.0),
+        ("2004-12-31", -1.0),  # the year alone: else all of an album would stand at one place
+        ("1994-01", -2.0),
+        ("0001", -5.0),
+        ("2024-05-01", 1.0),
+        ("2026-11", 1.0),  # newer than anything it was trained on
+    ],
+)
+def test_a_release_counts_by_its_year(date: str, expected: float) -> None:
+    assert DATED.arrays([sound()._replace(release_date=date)])[1][0, -2:].tolist() == pytest.approx([expected, 0])
+
+
+def test_an_unknown_year_is_flagged() -> None:
+    assert DATED.arrays([sound()])[1][0, -2:].tolist() == [0, 1]
+
+
+def test_weights_without_years_read_the_sound_alone() -> None:
+    track = sounds(1)[0]
+    dated = track._replace(release_date="1970")
+    for inputs in (RICH, PUBLISHED):
+        for one, other in zip(inputs.arrays([track]), inputs.arrays([dated]), strict=True):
+            np.testing.assert_array_equal(one, other)
+    one, other = DATED.arrays([track]), RICH.arrays([track])
+    np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_array_equal(one[1][:, :-2], other[1])
 
 
 def test_extremes_and_values_out_of_range_stay_finite_and_near() -> None:

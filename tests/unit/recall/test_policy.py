@@ -13,6 +13,7 @@ from recall.policy import LEARNED, UNLEARNED, Policy, reorder
 from recall.query import RecallQuery
 from recall.ranking_features import COLUMN, PRIOR, SIZE, Scene
 from recall.session import SKIPPED
+from recall.streak import TERM as STREAK
 from tests.unit.recall.tracks import track
 
 SCENE = Scene(RecallQuery((), (), (), 0.5, NO_FILTER, False, 0), {}, {}, frozenset(), None)
@@ -68,9 +69,21 @@ def test_what_was_skipped_sinks_whatever_is_learnt(earned: float) -> None:
     ]
     ranked = reorder(given, SCENE, taught(SKIPPED, earned)).ranked
     assert ranked[0].track.track_id == "liked"
-    # By hand: prior precision 1/0.5^2, fifty rewards with precision 1/0.7^2 each, of a feature that is 1.
-    weight = max(0.0, (50 * earned / 0.49) / (50 / 0.49 + 1 / 0.25))
-    assert ranked[1].score == pytest.approx(0.2 - 0.3 * weight)
+    # By hand: prior mean 1 and precision 1/0.5^2, fifty rewards with precision 1/0.7^2 each, of a feature that is 1.
+    weight = max(1.0, (50 * earned / 0.49 + 1 / 0.25) / (50 / 0.49 + 1 / 0.25))
+    assert ranked[1].score == pytest.approx(0.5 - 0.3 * weight)
+
+
+def test_what_was_skipped_sinks_as_far_when_scores_have_turned_out_to_say_little() -> None:
+    given = [
+        Merged(track("liked"), {}, {"x": 0.3}, {}),
+        Merged(track("skipped"), {}, {"x": 0.9, SKIPPED: -0.1, STREAK: -0.4}, {}),
+    ]
+    ranked = reorder(given, SCENE, taught("prior_score", 0.0)).ranked
+    assert [one.track.track_id for one in ranked] == ["liked", "skipped"]
+    # By hand: prior mean 1 and precision 1/0.5^2, fifty rewards of 0; scores without the pushes are 0.3 apart from 0.6.
+    weight = (1 / 0.25) / (50 / 0.49 + 1 / 0.25)
+    assert ranked[0].score - ranked[1].score == pytest.approx(0.5 - 0.6 * weight)
 
 
 def test_a_score_that_is_no_number_stays_last() -> None:

@@ -119,20 +119,36 @@ def test_together_is_the_greatest_cosine_of_factors_to_a_start(tables: Tables) -
         max(0.0, *(cosine(one.track_id, start) for start in ("t1", f"t{EACH + 1}"))) if one is not NEW else 0.0
         for one in candidates
     ]
-    found = shelf.together(asking, candidates)
+    found, _ = shelf.by_lists(asking, {}, candidates)
     assert found == pytest.approx(by_hand, abs=1e-5)
     assert found[3] == pytest.approx(1.0)
     assert min(found[0], found[4]) > found[2] + 0.3
     # One that the tables do not know is not taken for their first, nor for any other.
     for start in (tables.track_ids[0], tables.track_ids[-1]):
-        assert shelf.together(query(int(start[1:])), [NEW]).tolist() == [0.0]
+        assert [one.tolist() for one in shelf.by_lists(query(int(start[1:])), {start: 1.0}, [NEW])] == [[0.0], [0.0]]
+
+
+def test_leaning_by_lists_sums_cosines_by_their_weights(tables: Tables) -> None:
+    shelf, weights = Shelf(tables), {"t1": 0.25, f"t{EACH * 3}": -0.5, "new": 0.9, "gone": 1.0}
+    factors = dict(zip(tables.track_ids, tables.learned.factors.astype(float), strict=True))
+    units = {one: factor / np.linalg.norm(factor) for one, factor in factors.items()}
+    candidates = [TRACKS[2], NEW, TRACKS[EACH * 3 + 1]]
+    by_hand = [
+        0.25 * units[one.track_id] @ units["t1"] - 0.5 * units[one.track_id] @ units[f"t{EACH * 3}"]
+        if one is not NEW
+        else 0.0
+        for one in candidates
+    ]
+    _, found = shelf.by_lists(query(1), weights, candidates)
+    assert found == pytest.approx(by_hand, abs=1e-5)
+    assert found[0] > 0.1 > -0.1 > found[2]
 
 
 def test_nothing_stands_together_where_no_list_was_learned_from(tables: Tables) -> None:
     candidates = [TRACKS[2], NEW]
     nothing = Tables(tables.track_ids, learn(tables.learned.items, []))
     for shelf, asking in ((Shelf(), query(1)), (Shelf(tables), query()), (Shelf(nothing), query(1))):
-        assert shelf.together(asking, candidates).tolist() == [0.0, 0.0]
+        assert [one.tolist() for one in shelf.by_lists(asking, {"t1": 1.0}, candidates)] == [[0.0, 0.0]] * 2
 
 
 def test_who_began_with_tables_ends_with_them(tables: Tables) -> None:
@@ -159,7 +175,7 @@ async def test_answers_with_tables_stay_with_what_stands_together(tables: Tables
     assert groups([one.track.track_id for one in answer.items]) == {0}
     assert all("prior" in one.contributions for one in answer.items)
     together = [one.features[COLUMN["together"]] for one in answer.items]
-    by_hand = shelf.together(query(0), [one.track for one in answer.items])
+    by_hand, _ = shelf.by_lists(query(0), {}, [one.track for one in answer.items])
     assert together == pytest.approx(by_hand.tolist(), abs=1e-3)
     assert min(together) > 0.5
 
