@@ -84,12 +84,12 @@ def test_what_is_like_all_that_was_skipped_falls_below_what_is_not() -> None:
     near, far = at(5, "near"), at(105, "far")
     given = [Merged(near.track, {}, {"acoustic": 0.9}, {}), Merged(far.track, {}, {"acoustic": 0.1}, {})]
     loses, keeps = turned_away(given, skipped, places_of(near, far))
-    assert loses.contributions[TERM] == pytest.approx(-AWAY, abs=0.01)
-    assert loses.score == pytest.approx(0.9 - AWAY, abs=0.01)
+    assert loses.contributions[TERM] == pytest.approx(-AWAY, rel=0.01)
+    assert loses.score == pytest.approx(0.9 - AWAY, rel=0.01)
     assert keeps == given[1]
     # Skips of three kinds say little of any of them.
     scattered = turned_away(given, [at(angle, f"s{angle}") for angle in (5, 125, 245)], places_of(near, far))
-    assert scattered[0].contributions[TERM] == pytest.approx(-AWAY / 3, abs=0.01)
+    assert scattered[0].contributions[TERM] == pytest.approx(-AWAY / 3, rel=0.01)
 
 
 def test_without_a_streak_nothing_changes() -> None:

@@ -90,7 +90,7 @@ async def test_offsets_without_a_record_are_no_work() -> None:
 
 async def test_nobody_is_blamed_while_kafka_is_away() -> None:
     def sometimes(look: int) -> Standing:
-        if look % 4 == 0:
+        if look % 2 == 0:  # a look counts twice its time at most, so one alone is never the limit
             raise BrokerUnavailable("gone")
         return Standing(3, 10)
 
