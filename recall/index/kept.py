@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -100,6 +101,36 @@ def words_of(track: CataloguedTrack) -> set[str]:
     return {*track.artist_ids, *track.genres, ANY}
 
 
+class ByArtist:
+    """Points by artist, the most popular first; some 0.1 kB for each artist of a track."""
+
+    def __init__(self) -> None:
+        self._points: dict[str, list[tuple[float, int]]] = {}
+
+    def add(self, number: int, track: CataloguedTrack) -> None:
+        """A track was stored."""
+        for artist_id in set(track.artist_ids):
+            insort(self._points.setdefault(artist_id, []), (-(track.popularity or 0.0), number))
+
+    def remove(self, number: int, track: CataloguedTrack) -> None:
+        """It is not stored any more as it was."""
+        place = -(track.popularity or 0.0), number
+        for artist_id in set(track.artist_ids):
+            points = self._points.get(artist_id, [])
+            at = bisect_left(points, place)
+            if points[at : at + 1] == [place]:
+                del points[at]
+            if not points:
+                self._points.pop(artist_id, None)
+
+    def best(self, limit: int, of: Iterable[str], but: Iterable[str] = ()) -> list[int]:
+        """At most so many points of any of these artists, and of none of the others, the most popular first."""
+        barred = {number for artist_id in but for _, number in self._points.get(artist_id, ())}
+        most = None if barred else limit
+        found = {place for artist_id in of for place in self._points.get(artist_id, ())[:most]}
+        return [number for _, number in sorted(found) if number not in barred][:limit]
+
+
 class Encoded:
     """Tracks as they are stored, by point, in a third of the room that they take to work with.
 
@@ -107,10 +138,12 @@ class Encoded:
 
     Attributes:
         whole: whether every stored track is here, so that one that is not here is not stored either.
+        by_artist: of those that are here.
     """
 
     def __init__(self, most: int = ENCODED_MAX) -> None:
         self.whole = False
+        self.by_artist = ByArtist()
         self._left_out = False
         self._most = most
         self._tracks: dict[int, tuple[str, Vector | None]] = {}
@@ -141,14 +174,18 @@ class Encoded:
     def leave_out(self) -> None:
         """A stored track is not here any more, or nobody knows whether one is."""
         self.whole, self._left_out = False, True
+        self.by_artist = ByArtist()
 
     def may_be_stored(self, points: Iterable[int]) -> list[int]:
         """Those of the points that are not known to be new."""
         return [number for number in points if not self.whole or number in self._tracks]
 
-    def keep(self, number: int, doc: str, acoustic: Vector | None) -> None:
-        """Keep one as it is stored."""
+    def keep(self, number: int, doc: str, track: CataloguedTrack, acoustic: Vector | None) -> None:
+        """Keep one as it is stored, and as it is worked with."""
+        self.forget([number])
         self._tracks[number] = doc, acoustic
+        if not self._left_out:
+            self.by_artist.add(number, track)
         if len(self._tracks) > self._most:
             self.leave_out()
             _shorten(self._tracks, self._most)
@@ -156,7 +193,9 @@ class Encoded:
     def forget(self, points: Iterable[int]) -> None:
         """These points are about to be written."""
         for number in points:
-            self._tracks.pop(number, None)
+            found = self._tracks.pop(number, None)
+            if found is not None and not self._left_out:
+                self.by_artist.remove(number, track_of_doc(found[0]))
 
 
 def _shorten(kept: dict[int, Any], most: int) -> None:

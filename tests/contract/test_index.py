@@ -523,6 +523,37 @@ async def test_what_is_read_ahead_is_what_is_stored_and_gives_way_to_what_is_wri
     await again.close()
 
 
+async def test_the_best_known_tracks_of_artists_are_the_same_from_memory_and_from_the_engine(tmp_path: Path) -> None:
+    """Whatever was written anew, by another artist, of another popularity, and withdrawn before."""
+    rng = np.random.default_rng(4)
+    stars = rng.permutation(400).tolist()
+
+    def drawn(number: int, stamp: int) -> IndexedTrack:
+        names = rng.choice(list("abcdef"), int(rng.integers(1, 3)), replace=False).tolist()
+        artists = tuple(ArtistRef(artist_id=name) for name in names)
+        popularity = stars.pop() / 4
+        return IndexedTrack(CataloguedTrack(f"t{number:03d}", "T", artists, popularity=popularity, updated_at_ms=stamp))
+
+    index = EdgeIndex.open(tmp_path, dimensions=DIMENSIONS)
+    await index.upsert([drawn(number, 1) for number in range(200)])
+    await index.upsert([drawn(number, 2) for number in range(0, 200, 3)])
+    await index.withdraw([f"t{number:03d}" for number in range(0, 200, 7)])
+    asked = [
+        (limit, TrackFilter(artists_any=wanted, artists_none=barred))
+        for limit in (1, 5, 30, 500)
+        for wanted, barred in ((("a",), ()), (("b", "f", "x"), ()), (("a", "b", "c"), ("d",)), (("x",), ()))
+    ]
+    from_memory = [await index.most_popular(*one) for one in asked]
+    await index.close()
+    again = EdgeIndex.open(tmp_path, dimensions=DIMENSIONS)
+    from_engine = [await again.most_popular(*one) for one in asked]
+    assert from_memory == from_engine
+    assert [len(found) for found in from_memory[:4]] == [1, 1, 1, 0]
+    await again.warm_up()
+    assert [await again.most_popular(*one) for one in asked] == from_engine
+    await again.close()
+
+
 async def _the_same(index: EdgeIndex, path: Path) -> EdgeIndex:
     return index
 

@@ -4,12 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from recall.index import kept as module
-from recall.index.kept import ANY, Encoded, Kept, KeptOrders, words_of
+from recall.index.kept import ANY, ByArtist, Encoded, Kept, KeptOrders, words_of
 from recall.index.points import payload_of
 from recall.index.protocol import NO_FILTER, TrackFilter
 from recall.index.schema import DOC
-from recall.tracks import ACOUSTIC
+from recall.tracks import ACOUSTIC, CataloguedTrack
 from tests.unit.recall.tracks import at
+from topics.records import ArtistRef
 
 TRACKS = {number: at(number, f"t{number}") for number in range(6)}
 ROCK, JAZZ = TrackFilter(genres_any=("rock",)), TrackFilter(genres_any=("jazz", "blues"))
@@ -73,7 +74,7 @@ def test_a_track_stands_in_orders_of_its_genres_its_artists_and_everything() -> 
 
 def test_a_track_is_as_it_was_stored() -> None:
     encoded, one = Encoded(), TRACKS[3]
-    encoded.keep(3, payload_of(one.track)[DOC], one.vectors.get(ACOUSTIC))
+    encoded.keep(3, payload_of(one.track)[DOC], one.track, one.vectors.get(ACOUSTIC))
     found = encoded.tracks([2, 3])
     assert list(found) == [3]
     assert found[3].track == one.track == encoded.track(3)
@@ -87,7 +88,7 @@ def test_a_track_is_as_it_was_stored() -> None:
 def test_of_stored_tracks_the_oldest_go_first() -> None:
     encoded = Encoded(4)
     for number, one in TRACKS.items():
-        encoded.keep(number, payload_of(one.track)[DOC], None)
+        encoded.keep(number, payload_of(one.track)[DOC], one.track, None)
     assert list(encoded.tracks(range(6))) == [2, 3, 4, 5]
 
 
@@ -96,6 +97,36 @@ def test_who_has_let_a_stored_track_go_knows_of_no_track_that_it_is_new() -> Non
     encoded.all_read()
     assert encoded.may_be_stored([0, 7]) == []
     for number, one in TRACKS.items():
-        encoded.keep(number, payload_of(one.track)[DOC], None)
+        encoded.keep(number, payload_of(one.track)[DOC], one.track, None)
     encoded.all_read()
     assert encoded.may_be_stored([0, 7]) == [0, 7]
+
+
+def by(popularity: float | None, *artists: str) -> CataloguedTrack:
+    return CataloguedTrack("t", "T", tuple(ArtistRef(artist_id=one) for one in artists), popularity=popularity)
+
+
+def test_tracks_of_artists_come_by_popularity_and_each_once() -> None:
+    kept, tracks = (
+        ByArtist(),
+        {1: by(10, "a"), 2: by(90, "b", "a"), 3: by(None, "a"), 4: by(50, "c", "c"), 5: by(50, "b")},
+    )
+    for number, track in tracks.items():
+        kept.add(number, track)
+    assert kept.best(9, ["a", "b"]) == [2, 5, 1, 3]
+    assert kept.best(2, ["a", "c"]) == [2, 4]
+    assert kept.best(2, ["a"], but=["b"]) == [1, 3]
+    assert kept.best(9, ["nobody"]) == kept.best(0, ["a"]) == []
+    kept.remove(2, tracks[2])
+    kept.remove(2, tracks[2])  # gone already
+    kept.remove(4, tracks[4])
+    assert kept.best(9, ["a", "b", "c"]) == [5, 1, 3]
+
+
+def test_a_track_that_is_stored_anew_stands_by_its_artists_as_it_is_now() -> None:
+    encoded = Encoded()
+    for track in (by(10, "a"), by(20, "a", "b"), by(30, "b")):
+        encoded.keep(1, payload_of(track)[DOC], track, None)
+    assert (encoded.by_artist.best(9, ["a"]), encoded.by_artist.best(9, ["b"])) == ([], [1])
+    encoded.forget([1])
+    assert encoded.by_artist.best(9, ["a", "b"]) == []
