@@ -53,12 +53,17 @@ def _unbent(name: str, value: float) -> float | None:
 
 
 def _dense(record: Mapping[str, Any]) -> list[float]:
-    """26 columns: the numbers, the tempo's place in its octave by three sines and three cosines, what is unknown."""
+    """28 columns: numbers, the tempo's place in its octave by three sines and three cosines, what is unknown, the year.
+
+    The year is in tens from 2014, at most 2024, and followed by whether it is unknown.
+    """
     values = numbers(record)
     tempo = (record["features"] or {}).get("tempo")
     turn = 2 * math.pi * math.log2(tempo / 120) if tempo else None
     waves = [0.0 if turn is None else wave(turn * times) for wave in (math.sin, math.cos) for times in (1, 2, 3)]
-    return [*(value or 0.0 for value in values), *waves, *(float(value is None) for value in values)]
+    date = (record.get("album") or {}).get("release_date")
+    year = [0.0, 1.0] if date is None else [max(-5.0, (min(2024, int(date.split("-")[0])) - 2014) / 10), 0.0]
+    return [*(value or 0.0 for value in values), *waves, *(float(value is None) for value in values), *year]
 
 
 def _looked_up(weights: Mapping[str, Array], record: Mapping[str, Any]) -> Array:
