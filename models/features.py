@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
@@ -173,25 +174,22 @@ def _values_of(track: Audible) -> tuple[float | None, ...]:
     return (*(_NOTHING if known is None else _of_features(known)), track.duration_ms)
 
 
-def _dated(track: Audible) -> tuple[float | None, ...]:
-    date = track.release_date
-    return (*_values_of(track), None if date is None else int(date[:4]))
+@lru_cache(20_000)
+def _year_of(date: str | None) -> int | None:
+    return None if date is None else int(date[:4])
 
 
 def table(tracks: Sequence[Audible]) -> Values:
     """(B, 13) the features and the duration in the order of `COLUMNS`; NaN = unknown, as is what is not finite."""
-    return _table(list(map(_values_of, tracks)), COLUMNS)
+    values = np.array([_values_of(track) for track in tracks], dtype=np.float64).reshape(len(tracks), len(COLUMNS))
+    values[~np.isfinite(values)] = np.nan
+    return values
 
 
 def dated_table(tracks: Sequence[Audible]) -> Values:
     """(B, 14) the same, then the year of the release: `DATED_COLUMNS`."""
-    return _table(list(map(_dated, tracks)), DATED_COLUMNS)
-
-
-def _table(rows: Sequence[tuple[float | None, ...]], columns: Sequence[str]) -> Values:
-    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(columns))
-    values[~np.isfinite(values)] = np.nan
-    return values
+    years = np.array([_year_of(track.release_date) for track in tracks], dtype=np.float64)
+    return np.column_stack([table(tracks), years])
 
 
 def index_of(column: NDArray[np.float64], low: int, high: int) -> NDArray[np.int64]:
