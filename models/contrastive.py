@@ -59,8 +59,9 @@ class Training:
         return self.steps or max(STEPS_LEAST, round(VIEWS * tracks / (2 * self.batch)))
 
 
-# More of either wear the tracks out: artists that were held out are found less often again, in catalogues of two
-# thousand, twenty thousand and two hundred thousand tracks.
+# Before years were read more than 10 views or 30 steps wore the tracks out: artists that were held out were found less
+# often again, in catalogues of two thousand, twenty thousand and two hundred thousand tracks. Years take half of the
+# batches, so there are half as many again.
 VIEWS, STEPS_LEAST = 15, 30
 
 
