@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.harness import report, summary
-from models.bandit import Evidence, posterior_of
+from models.bandit import Array, Evidence, posterior_of
 from models.skip_weights import SkipWeights
 from models.skips import OnlineSkips
 from recall.blends import Blends
@@ -30,6 +30,7 @@ from recall.merge import Merged
 from recall.policy import Policy, reorder
 from recall.query import RecallQuery, Start
 from recall.ranking_features import CHANNELS, PRIOR, SIZE, SKIP_SIZE, ByLists, Scene, features_of, skip_rows
+from recall.scored import Scored
 from recall.session import FINISHED, IN_MOOD, SKIPPED
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack
 from topics.records import ArtistRef, Features, Listen, ListeningContext
@@ -121,22 +122,23 @@ def main() -> None:
     policy = Policy("bench", posterior_of(PRIOR, [evidence], now_ms=NOW_MS), skips=skips, blends=blends)
     found: dict[str, object] = {}
     for count in (90, 500):
-        candidates = [
-            Merged(
-                track(n),
-                {CHANNELS[n % 5]: n, CHANNELS[n % 3 + 5]: n},
-                {CHANNELS[n % 5]: 1 / (1 + n), **dict.fromkeys((PRIOR_TERM, FINISHED, SKIPPED, IN_MOOD), 0.1)},
-                {},
-            )
+        found_by_channels = [
+            Merged(track(n), {CHANNELS[n % 5]: n, CHANNELS[n % 3 + 5]: n}, {CHANNELS[n % 5]: 1 / (1 + n)}, {})
             for n in range(count)
         ]
-        rows = features_of(candidates, scene)
-        ordered = reorder(candidates, scene, policy)
+        terms = dict.fromkeys((PRIOR_TERM, FINISHED, SKIPPED, IN_MOOD), np.full(count, 0.1))
+
+        def candidates(found: Sequence[Merged] = found_by_channels, terms: Mapping[str, Array] = terms) -> Scored:
+            """As they come to the ranking, for the first time: nothing of them has been worked out."""
+            return Scored.of(found).plus(terms)
+
+        rows = features_of(candidates(), scene)
+        ordered = reorder(candidates(), scene, policy)
         found[f"{count}_candidates_ms"] = {
             "scores": timed(lambda rows=rows: policy.posterior.expected(rows)),  # type: ignore[misc]
             "draw_and_scores": timed(lambda rows=rows: rows @ policy.posterior.drawn(rng)),  # type: ignore[misc]
-            "features": timed(lambda given=candidates: features_of(given, scene)),  # type: ignore[misc]
-            "features_scores_order": timed(lambda given=candidates: reorder(given, scene, policy)),  # type: ignore[misc]
+            "features": timed(lambda given=candidates: features_of(given(), scene)),  # type: ignore[misc]
+            "features_scores_order": timed(lambda given=candidates: reorder(given(), scene, policy)),  # type: ignore[misc]
             "explore": timed(
                 lambda found=ordered: explore(found.ranked[:30], found, policy, scene.query, 0.25, rng_of("r"))  # type: ignore[misc]
             ),

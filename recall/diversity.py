@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recall.fatigue import FATIGUE, REPEAT
 from recall.merge import Merged
 from recall.query import DEFAULT_BREADTH
+from recall.scored import Scored
 from recall.session import SKIPPED
 from recall.spacing import artists_of
 from recall.streak import TERM as STREAK
@@ -144,11 +145,12 @@ def choose(ranked: Sequence[Merged], vectors: Mapping[str, Vector], balance: Bal
     """
     if not ranked:
         return []
-    scores = np.array([one.score for one in ranked])
-    span = span_of(ranked, scores)
+    ranked = Scored.of(ranked)
+    scores = ranked.scores
+    span = span_of(ranked)
     worth = balance.relevance * (1 - (scores.max() - scores) / (span or 1.0))
-    likeness = _Likeness(ranked, vectors)
-    bounds = _Bounds([one.track for one in ranked], balance)
+    likeness = _Likeness(ranked.tracks, vectors)
+    bounds = _Bounds(ranked.tracks, balance)
     cost = span * (1 - balance.relevance) / balance.relevance if balance.relevance else 0.0
     taken: list[Merged] = []
     while len(taken) < balance.limit:
@@ -164,15 +166,15 @@ def choose(ranked: Sequence[Merged], vectors: Mapping[str, Vector], balance: Bal
     return taken
 
 
-def span_of(ranked: Sequence[Merged], scores: NDArray[np.float64]) -> float:
+def span_of(ranked: Scored) -> float:
     """How far apart scores are but for what the session pushed down: more than 0, unless they are all the same.
 
     With what was pushed, all others would be nearly equal, and pushed ones be taken for variety: that they are unlike
     what is chosen would outweigh their scores. It is at least a quarter of the whole distance.
     """
+    scores = ranked.scores
     best, whole = float(scores.max()), float(scores.max() - scores.min())
-    pushed = [sum(one.contributions.get(name, 0.0) for name in PUSHES) for one in ranked]
-    before = scores - np.minimum(pushed, 0.0)
+    before = scores - np.minimum(sum(map(ranked.term, PUSHES)), 0.0)
     return min(whole, max(LEAST_SPAN * whole, best - float(before.min())))
 
 
@@ -187,13 +189,13 @@ class _Likeness:
         nearest: (N,) float64 in 0..1.
     """
 
-    def __init__(self, ranked: Sequence[Merged], vectors: Mapping[str, Vector]) -> None:
-        found = [vectors.get(one.track.track_id) for one in ranked]
+    def __init__(self, tracks: Sequence[CataloguedTrack], vectors: Mapping[str, Vector]) -> None:
+        found = [vectors.get(track.track_id) for track in tracks]
         self._known = np.array([vector is not None for vector in found])
         self._vectors = matrix([vector for vector in found if vector is not None]) if self._known.any() else None
         self._rows = np.cumsum(self._known) - 1
         self._all_known = bool(self._known.all())
-        self.nearest: NDArray[np.float64] = np.zeros(len(ranked))
+        self.nearest: NDArray[np.float64] = np.zeros(len(tracks))
 
     def take(self, place: int) -> None:
         if self._vectors is None or not self._known[place]:

@@ -125,7 +125,7 @@ def explore(
     pool, sources = pool_of(items, ordered, policy, query) if places else ([], [])
     if not pool:
         return Shown(tuple(_placed(ordered, items)))
-    features = ordered.of(pool)
+    features = ordered.of(one.track for one in pool)
     scores = np.zeros(len(pool)) if policy.by_chance else features @ ordering(policy.posterior.drawn(rng))
     probabilities = first_probabilities(scores)
     drawn = draw(probabilities, min(len(places), len(pool)), rng)
@@ -151,38 +151,42 @@ def pool_of(
     """
     listed = {one.track.track_id for one in items}
     artists = {artist for one in items for artist in one.track.artist_ids}
-    left = [one for one in ordered.ranked if one.track.track_id not in listed and one.track.artist_ids]
-    left = [one for one in left if artists.isdisjoint(one.track.artist_ids)]
-    found = [[(one, source) for one in some] for source, some in _by_source(left, ordered, policy, query).items()]
+    ranked = ordered.ranked
+    left = [at for at, track in enumerate(ranked.tracks) if track.artist_ids and artists.isdisjoint(track.artist_ids)]
+    left = [at for at in left if ranked.tracks[at].track_id not in listed]
+    found = [[(at, source) for at in some] for source, some in _by_source(left, ordered, policy, query).items()]
     pool: list[Merged] = []
     sources: list[str] = []
-    for one, source in (pair for turn in zip_longest(*found) for pair in turn if pair is not None):
-        if len(pool) < POOL_MAX and artists.isdisjoint(one.track.artist_ids):
-            artists.update(one.track.artist_ids)
-            pool.append(one)
+    for at, source in (pair for turn in zip_longest(*found) for pair in turn if pair is not None):
+        own = ranked.tracks[at].artist_ids
+        if len(pool) < POOL_MAX and artists.isdisjoint(own):
+            artists.update(own)
+            pool.append(ranked[at])
             sources.append(source)
     return pool, sources
 
 
 def _by_source(
-    left: Sequence[Merged], ordered: Ordered, policy: Policy, query: RecallQuery
-) -> Mapping[str, list[Merged]]:
+    left: Sequence[int], ordered: Ordered, policy: Policy, query: RecallQuery
+) -> Mapping[str, Sequence[int]]:
+    """Source -> places among the ranked, of those that are left."""
     if not left:
         return {}
-    features = ordered.of(left)
+    tracks, candidates = ordered.ranked.tracks, ordered.ranked.candidates
+    features = ordered.of(tracks[at] for at in left)
     genres = {genre for start in query.starts for genre in start.track.genres}
     near = words(tuple(sorted(genres)))
-    found: dict[str, list[Merged]] = {"fresh": [], "rising": [], "adjacent": [], "sounds_alike": []}
-    for one, fresh in zip(left, features[:, COLUMN["freshness"]].tolist(), strict=True):
-        track = one.track
-        if fresh >= FRESH_HALF or "fresh_nearby" in one.ranks:
-            found["fresh"].append(one)
-        elif "rising" in one.ranks:
-            found["rising"].append(one)
+    found: dict[str, list[int]] = {"fresh": [], "rising": [], "adjacent": [], "sounds_alike": []}
+    for at, fresh in zip(left, features[:, COLUMN["freshness"]].tolist(), strict=True):
+        track, ranks = tracks[at], candidates[at].ranks
+        if fresh >= FRESH_HALF or "fresh_nearby" in ranks:
+            found["fresh"].append(at)
+        elif "rising" in ranks:
+            found["rising"].append(at)
         elif genres and track.genres and genres.isdisjoint(track.genres):
             is_near = compatible(words(track.genres), near)
-            if is_near or "acoustic" in one.ranks:
-                found["adjacent" if is_near else "sounds_alike"].append(one)
+            if is_near or "acoustic" in ranks:
+                found["adjacent" if is_near else "sounds_alike"].append(at)
     unsure = policy.posterior.deviation(features * ORDERING)
     found["uncertain"] = [left[row] for row in np.argsort(-unsure, kind="stable")]
     return found
@@ -224,6 +228,6 @@ def _finite(score: float) -> float:
 
 
 def _placed(ordered: Ordered, items: Sequence[Merged]) -> Iterable[Merged]:
-    rows = at_positions(ordered.of(items), range(len(items))) if items else ()
+    rows = at_positions(ordered.of(one.track for one in items), range(len(items))) if items else ()
     for one, row in zip(items, rows, strict=True):
         yield replace(one, features=row)

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
+from models.bandit import Array
 from recall.tracks import CataloguedTrack
 
 # So much of one artist, or of one album, is welcome; each hearing fades as others come after it.
@@ -49,19 +52,25 @@ class Fatigue:
     albums: Mapping[str, float] = field(default_factory=dict)
     tracks: Mapping[str, float] = field(default_factory=dict)
 
-    def terms(self, candidate: CataloguedTrack) -> dict[str, float]:
-        """What it adds to the candidate's score: `session_fatigue` <= 0 and `session_repeat`, where not 0."""
-        found: dict[str, float] = {}
+    def terms(self, candidates: Sequence[CataloguedTrack]) -> dict[str, Array]:
+        """What it adds to each candidate's score, each (N,): `session_fatigue` <= 0 and `session_repeat`."""
+        found: dict[str, Array] = {}
         if self.artists or self.albums:
-            tired = min((self.artists.get(one, 0.0) for one in candidate.artist_ids), default=0.0)
-            if tired := tired + self.albums.get(candidate.album_id or "", 0.0):
-                found[FATIGUE] = tired
-        if repeat := self.tracks.get(candidate.track_id):
-            found[REPEAT] = repeat
+            artists, albums = self.artists, self.albums
+            found[FATIGUE] = np.array(
+                [least_of(one, artists) + albums.get(one.album_id or "", 0.0) for one in candidates]
+            )
+        if self.tracks:
+            found[REPEAT] = np.array([self.tracks.get(one.track_id, 0.0) for one in candidates])
         return found
 
 
 FRESH = Fatigue()
+
+
+def least_of(track: CataloguedTrack, by_artist: Mapping[str, float]) -> float:
+    """The least of what its artists have, each 0 where it has nothing; 0 for a track without one."""
+    return min([by_artist.get(one.artist_id or "", 0.0) for one in track.artists], default=0.0)
 
 
 def fatigue(hearings: Sequence[Hearing]) -> Fatigue:

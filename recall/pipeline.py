@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
+import numpy as np
 
 from recall.blends import blended, kind_of
 from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
@@ -30,6 +31,7 @@ from recall.policy import UNLEARNED, Policy, reorder
 from recall.query import DEFAULT_LIMIT, RecallQuery, Start, build_query, pushed_down
 from recall.rank import rank
 from recall.ranking_features import Scene
+from recall.scored import Scored
 from recall.seeds import (
     Playlists,
     SeedTracks,
@@ -177,14 +179,14 @@ class Recommender:
                 judges = self.shelf.judges(begun.query)
                 most = max(asked, FURTHER * round(SHALLOW * limit)) if judges or rate > 0 else asked
                 sifted = Sifted(fuse(found, weights), rules)
-                distinct = await self._judged(begun.query, one_release_each(sifted, most))
-                vectors = await self._vectors(distinct)
+                distinct = await self._judged(begun.query, Scored.of(one_release_each(sifted, most)))
+                vectors = await self._vectors(distinct.tracks)
                 distinct = await self._turned_away(distinct, vectors, begun.skipped)
                 scene = self._scene(begun, vectors, person, request.context)
                 ordered = reorder(rank(distinct, vectors, begun.felt), scene, policy)
-                wanted = with_news(balance, releases_in(distinct)) if starts else balance
+                wanted = with_news(balance, releases_in(distinct.candidates)) if starts else balance
                 # What is there only to be explored is in no other place of the list.
-                offered = ordered.ranked if judges else among(ordered.ranked, distinct[:asked])
+                offered = ordered.ranked if judges else among(ordered.ranked, distinct.tracks[:asked])
                 chosen = choose(offered, vectors, wanted)
                 items = arranged(chosen, vectors, surface)
             if len(items) == limit or not self._more_to_find(found, asked):
@@ -293,25 +295,24 @@ class Recommender:
         except TimeoutError as error:
             raise ChannelUnavailable(f"{channel.name} took longer than {bounds.within_s} s") from error
 
-    async def _judged(self, query: RecallQuery, candidates: list[Merged]) -> list[Merged]:
+    async def _judged(self, query: RecallQuery, candidates: Scored) -> Scored:
         """The candidates with what the prior says of them, where there is one for this query."""
         if not candidates or not self.shelf.judges(query):
             return candidates
-        tracks = [one.track for one in candidates]
-        newcomers = self.shelf.newcomers(query, tracks)
+        newcomers = self.shelf.newcomers(query, candidates.tracks)
         vectors = await self.index.vectors(newcomers) if newcomers else {}
-        return judged(candidates, self.shelf.scores(query, tracks, vectors))
+        return judged(candidates, self.shelf.scores(query, candidates.tracks, vectors))
 
-    async def _vectors(self, candidates: Sequence[Merged], using: str = ACOUSTIC) -> Mapping[str, Vector]:
-        return await self.index.vectors([one.track.track_id for one in candidates], using=using) if candidates else {}
+    async def _vectors(self, tracks: Sequence[CataloguedTrack], using: str = ACOUSTIC) -> Mapping[str, Vector]:
+        return await self.index.vectors([track.track_id for track in tracks], using=using) if tracks else {}
 
     async def _turned_away(
-        self, candidates: list[Merged], sounds: Mapping[str, Vector], skipped: Sequence[IndexedTrack]
-    ) -> list[Merged]:
+        self, candidates: Scored, sounds: Mapping[str, Vector], skipped: Sequence[IndexedTrack]
+    ) -> Scored:
         """The candidates with what a streak of skips costs them; nobody else has another look at the index."""
         if not skipped:
             return candidates
-        lists = await self._vectors(candidates, COOCCURRENCE)
+        lists = await self._vectors(candidates.tracks, COOCCURRENCE)
         return turned_away(candidates, skipped, {ACOUSTIC: sounds, COOCCURRENCE: lists})
 
 
@@ -321,10 +322,10 @@ def releases_in(candidates: Sequence[Merged]) -> list[str]:
     return [track_id for _, track_id in sorted(fresh)]
 
 
-def among(ranked: Sequence[Merged], some: Sequence[Merged]) -> list[Merged]:
+def among(ranked: Scored, some: Sequence[CataloguedTrack]) -> Scored:
     """Those of the ranked that are some of these, in their order."""
-    wanted = {one.track.track_id for one in some}
-    return [one for one in ranked if one.track.track_id in wanted]
+    wanted = {track.track_id for track in some}
+    return ranked.take(np.flatnonzero([track.track_id in wanted for track in ranked.tracks]))
 
 
 def arranged(chosen: Sequence[Merged], vectors: Mapping[str, Vector], surface: Surface) -> list[Merged]:

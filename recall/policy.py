@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.bandit import Array, Posterior, posterior_of
 from models.skip_weights import SkipWeights
 from recall.blends import Blends, ListenerKind
 from recall.merge import Merged
-from recall.ranking_features import COLUMN, PRIOR, SKIP_SIZE, Scene, features_of, ordering, scores_of, skip_rows
+from recall.ranking_features import COLUMN, PRIOR, SKIP_SIZE, Scene, features_of, ordering, skip_rows
+from recall.scored import Scored
 from recall.skip_chance import CHANCE, chances_of
+from recall.tracks import CataloguedTrack
 from topics.records import RecommendationRequest, SurfaceName
 
 LEARNED = "learned"
@@ -62,13 +63,13 @@ class Ordered:
         rows: track id -> row.
     """
 
-    ranked: list[Merged]
+    ranked: Scored
     features: Array
     rows: Mapping[str, int]
 
-    def of(self, candidates: Sequence[Merged]) -> Array:
+    def of(self, tracks: Iterable[CataloguedTrack]) -> Array:
         """Their features, a row each."""
-        return self.features[[self.rows[one.track.track_id] for one in candidates]]
+        return self.features[[self.rows[track.track_id] for track in tracks]]
 
 
 def reorder(candidates: Sequence[Merged], scene: Scene, policy: Policy) -> Ordered:
@@ -77,35 +78,12 @@ def reorder(candidates: Sequence[Merged], scene: Scene, policy: Policy) -> Order
     The term is what the features say now less what they said before anything was learnt, which the score holds already;
     so with the prior alone the order stays as it was.
     """
-    scores = scores_of(candidates)
-    features = features_of(candidates, scene, scores)
+    scored = Scored.of(candidates)
+    features = features_of(scored, scene)
     if policy.skips.seen and candidates:
         features[:, COLUMN[CHANCE]] = chances_of(policy.skips, skip_rows(features))
-    ids = [one.track.track_id for one in candidates]
-    rows = {track_id: row for row, track_id in enumerate(ids)}
+    rows = {track.track_id: row for row, track in enumerate(scored.tracks)}
     change = ordering(policy.posterior.mean) - ordering(PRIOR.mean)
     if np.abs(change).max() < NOTHING:
-        return Ordered(list(candidates), features, rows)
-    terms = features @ change
-    scores = scores + terms
-    told = terms.tolist()
-    return Ordered([_moved(candidates[row], told[row]) for row in _best_first(scores, ids)], features, rows)
-
-
-def _best_first(scores: Array, track_ids: Sequence[str]) -> list[int]:
-    """Rows by score, those that are no numbers last, ties by track id."""
-    worst_last = np.where(np.isfinite(scores), -scores, np.inf)
-    order: NDArray[np.intp] = np.argsort(worst_last)
-    # Names are long to sort by, and hardly ever needed.
-    if not (np.diff(worst_last[order]) > 0).all():
-        order = np.lexsort((np.array(track_ids), worst_last))
-    found: list[int] = order.tolist()
-    return found
-
-
-def _moved(one: Merged, term: float) -> Merged:
-    if not term:
-        return one
-    contributions = dict(one.contributions)
-    contributions[LEARNED] = term
-    return Merged(one.track, one.ranks, contributions, one.reasons, one.because)
+        return Ordered(scored, features, rows)
+    return Ordered(scored.plus({LEARNED: features @ change}).best_first(), features, rows)

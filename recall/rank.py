@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from recall.merge import Merged
-from recall.session import FINISHED, IN_MOOD, Mood, Moved, forces_on
+from recall.scored import Reasons, Scored
+from recall.session import FINISHED, IN_MOOD, Mood, forces_on
 from recall.tracks import Vector
 
+IN_THE_MOOD = "in the mood of your session"
 
-def rank(candidates: Sequence[Merged], vectors: Mapping[str, Vector], felt: Mood) -> list[Merged]:
+
+def rank(candidates: Sequence[Merged], vectors: Mapping[str, Vector], felt: Mood) -> Scored:
     """The candidates with the session's terms added to their scores, best first, ties by track id.
 
     `vectors` holds acoustic vectors by track id.
     """
-    moved = forces_on([one.track for one in candidates], vectors, felt)
-    ranked = [_moved(one, by) if by.terms else one for one, by in zip(candidates, moved, strict=True)]
-    return sorted(ranked, key=_best_first)
-
-
-def _moved(one: Merged, by: Moved) -> Merged:
-    reasons, because = {**one.reasons, IN_MOOD: "in the mood of your session"}, one.because
-    if by.drawn_by is not None:
-        reasons[FINISHED] = by.drawn_by.said
-        if by.drawn_by.track_id not in because:
-            because = (*because, by.drawn_by.track_id)
-    return Merged(one.track, one.ranks, {**one.contributions, **by.terms}, reasons, because)
-
-
-def _best_first(one: Merged) -> tuple[bool, float, str]:
-    score = one.score
-    return not math.isfinite(score), -score, one.track.track_id
+    scored = Scored.of(candidates)
+    terms, drawn_by = forces_on(scored.tracks, vectors, felt)
+    if terms:
+        reasons: Reasons = {
+            FINISHED: [moment.said if moment else None for moment in drawn_by],
+            IN_MOOD: [IN_THE_MOOD] * len(scored),
+        }
+        scored = scored.plus(terms, reasons, [moment.track_id if moment else None for moment in drawn_by])
+    return scored.best_first()

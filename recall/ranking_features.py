@@ -23,6 +23,7 @@ from recall.judged import TERM as PRIOR_TERM
 from recall.leaning import BY_LISTS, BY_SOUND, NEITHER_WAY, Leaning
 from recall.merge import K, Merged
 from recall.query import RecallQuery
+from recall.scored import Scored
 from recall.session import FINISHED, IN_MOOD, SKIPPED
 from recall.skip_chance import CHANCE, LAST, LATELY, rows_of, said_by
 from recall.streak import TERM as STREAK
@@ -176,26 +177,20 @@ class Scene:
     leaning: Leaning = NEITHER_WAY
 
 
-def features_of(candidates: Sequence[Merged], scene: Scene, scores: Array | None = None) -> Array:
-    """(N, SIZE) float64, a row a candidate, with 0 for the position and the chance of a skip, not known yet.
-
-    `scores` are those of the candidates, (N,), where they are at hand.
-    """
+def features_of(candidates: Sequence[Merged], scene: Scene) -> Array:
+    """(N, SIZE) float64, a row a candidate, with 0 for the position and the chance of a skip, not known yet."""
     rows = np.zeros((len(candidates), SIZE))
     if not candidates:
         return rows
-    tracks = [one.track for one in candidates]
+    scored = Scored.of(candidates)
+    tracks = scored.tracks
     popularity = [(track.popularity or 0.0) / 100 for track in tracks]
     rows[:, COLUMN["bias"]] = 1.0
-    given = [one.contributions for one in candidates]
-    names = set().union(*given)
-    for name in names.intersection(PUSHES):
-        rows[:, COLUMN[SKIPPED]] += [terms.get(name, 0.0) for terms in given]
-    scores = scores_of(candidates) if scores is None else scores
-    rows[:, COLUMN["prior_score"]] = _centred(scores - rows[:, COLUMN[SKIPPED]])
-    for name in names.intersection(TERMS):
-        rows[:, COLUMN[name]] = [terms.get(name, 0.0) for terms in given]
-    _fill_channels(rows, candidates)
+    rows[:, COLUMN[SKIPPED]] = pushes = sum(map(scored.term, PUSHES))
+    rows[:, COLUMN["prior_score"]] = _centred(scored.scores - pushes)
+    for name in TERMS:
+        rows[:, COLUMN[name]] = scored.term(name)
+    _fill_channels(rows, scored.candidates)
     _fill_by_sound(rows, tracks, scene)
     rows[:, COLUMN["together"]], rows[:, COLUMN[BY_LISTS]] = scene.by_lists(tracks)
     for name, said in said_by(scene.session).items():
@@ -222,11 +217,6 @@ def at_positions(rows: Array, positions: Sequence[int]) -> list[tuple[float, ...
     placed = rows.copy()
     placed[:, COLUMN["position"]] = 1 / np.log2(2 + np.asarray(positions))
     return [tuple(row) for row in np.round(placed, 4).tolist()]
-
-
-def scores_of(candidates: Sequence[Merged]) -> Array:
-    """(N,) their scores."""
-    return np.array([sum(one.contributions.values()) for one in candidates])
 
 
 def _centred(scores: Array) -> Array:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.bandit import Array
 from recall.atmosphere import UNKNOWN, Atmosphere, atmosphere, gains
-from recall.fatigue import FRESH, Fatigue, Hearing, fatigue
+from recall.fatigue import FRESH, Fatigue, Hearing, fatigue, least_of
 from recall.tracks import ACOUSTIC, CataloguedTrack, IndexedTrack, Vector, matrix
 from topics.records import Listen
 
@@ -54,14 +55,14 @@ class Moment(NamedTuple):
     said: str
 
 
-class Moved(NamedTuple):
-    """What the session adds to one score, and the moment behind what is drawn."""
+class Forces(NamedTuple):
+    """What the session adds to scores, each term (N,), and the moment behind what each candidate is drawn by."""
 
-    terms: dict[str, float]
-    drawn_by: Moment | None
+    terms: dict[str, Array]
+    drawn_by: Sequence[Moment | None]
 
 
-UNMOVED = Moved({}, None)
+STILL = Forces({}, ())
 
 
 @dataclass(frozen=True)
@@ -162,41 +163,36 @@ def strengths(session: Sequence[Listen]) -> list[float]:
     return found[::-1]
 
 
-def forces_on(candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vector], felt: Mood) -> list[Moved]:
-    """What the session adds to each candidate's score, where not 0.
+def forces_on(candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vector], felt: Mood) -> Forces:
+    """What the session adds to each candidate's score.
 
     `session_finished` and `session_mood` are >= 0, `session_skipped` and `session_fatigue` <= 0, `session_repeat`
     is either.
     `vectors` holds acoustic vectors by track id; a track without one is moved by its artists alone, as if it sounded
     like their other tracks.
     """
-    if felt.is_still:
-        return [UNMOVED] * len(candidates)
-    pulls, nearest, pushes = (column.tolist() for column in _by_likeness(candidates, vectors, felt))
-    in_mood = gains(candidates, felt.atmosphere).tolist()
-    moved = []
-    for candidate, pull, near, push, gain in zip(candidates, pulls, nearest, pushes, in_mood, strict=True):
-        moment = felt.moments[near] if pull > 0 else None
-        away = REPULSION * push
-        if felt.pushed:
-            artist = min((felt.pushed.get(artist_id, 0.0) for artist_id in candidate.artist_ids), default=0.0)
-            away += SAME_ARTIST * artist
-        if candidate.track_id not in vectors:
-            draws = (felt.drawn.get(artist_id, NOT_DRAWN) for artist_id in candidate.artist_ids)
-            pull, moment = max(draws, key=lambda draw: draw[0], default=NOT_DRAWN)
-        terms = felt.fatigue.terms(candidate)
-        for name, term in ((FINISHED, ATTRACTION * pull), (SKIPPED, away), (IN_MOOD, gain)):
-            if term:
-                terms[name] = term
-        moved.append(Moved(terms, moment))
-    return moved
+    if felt.is_still or not candidates:
+        return STILL
+    pulls, nearest, pushes = _by_likeness(candidates, vectors, felt)
+    away = REPULSION * pushes
+    drawn_by = [felt.moments[near] if pull > 0 else None for near, pull in zip(nearest.tolist(), pulls, strict=True)]
+    if felt.pushed:
+        away += SAME_ARTIST * np.array([least_of(one, felt.pushed) for one in candidates])
+    if felt.drawn:
+        for row, candidate in enumerate(candidates):
+            if candidate.track_id not in vectors:
+                draws = (felt.drawn.get(artist_id, NOT_DRAWN) for artist_id in candidate.artist_ids)
+                pulls[row], drawn_by[row] = max(draws, key=lambda draw: draw[0], default=NOT_DRAWN)
+    terms = felt.fatigue.terms(candidates)
+    terms |= {FINISHED: ATTRACTION * pulls, SKIPPED: away, IN_MOOD: gains(candidates, felt.atmosphere)}
+    return Forces(terms, drawn_by)
 
 
 def _by_likeness(
     candidates: Sequence[CataloguedTrack], vectors: Mapping[str, Vector], felt: Mood
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[Array, NDArray[np.int64], Array]:
     """The strongest pull on each candidate, whose it is, and the strongest push: likeness times force."""
-    pulls, pushes = np.zeros(len(candidates), np.float32), np.zeros(len(candidates), np.float32)
+    pulls, pushes = np.zeros(len(candidates)), np.zeros(len(candidates))
     nearest = np.zeros(len(candidates), np.int64)
     rows = [row for row, one in enumerate(candidates) if one.track_id in vectors]
     if not rows or not len(felt.forces):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from msgspec.structs import replace
 
 from models.bandit import Array
 from recall.merge import Merged
+from recall.scored import Scored
 from recall.session import SILENCE_MS, verdict
 from recall.tracks import ACOUSTIC, COOCCURRENCE, IndexedTrack, Vector, matrix
 from topics.records import Listen
@@ -47,7 +47,7 @@ def skipped_in_a_row(session: Sequence[Listen]) -> tuple[str, ...]:
     return tuple(found) if len(found) >= LEAST else ()
 
 
-def turned_away(candidates: Sequence[Merged], skipped: Sequence[IndexedTrack], places: Places) -> list[Merged]:
+def turned_away(candidates: Sequence[Merged], skipped: Sequence[IndexedTrack], places: Places) -> Scored:
     """The candidates with what they lose by being like all that was skipped, in their order.
 
     Args:
@@ -55,13 +55,10 @@ def turned_away(candidates: Sequence[Merged], skipped: Sequence[IndexedTrack], p
         skipped: in a row; empty when there is no streak.
         places: of the candidates, in each of `SPACES`.
     """
+    scored = Scored.of(candidates)
     if not skipped or not candidates:
-        return list(candidates)
-    terms = (-AWAY * likeness([one.track.track_id for one in candidates], skipped, places)).tolist()
-    return [
-        replace(one, contributions={**one.contributions, TERM: term}) if term else one
-        for one, term in zip(candidates, terms, strict=True)
-    ]
+        return scored
+    return scored.plus({TERM: -AWAY * likeness([track.track_id for track in scored.tracks], skipped, places)})
 
 
 def likeness(track_ids: Sequence[str], skipped: Sequence[IndexedTrack], places: Places) -> Array:

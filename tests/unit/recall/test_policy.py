@@ -34,7 +34,7 @@ def taught(feature: str, earned: float, times: int = 50) -> Policy:
 
 def test_with_the_prior_alone_the_order_and_the_scores_are_the_given_ones() -> None:
     given = [found("b", "acoustic", 0.4), found("a", "fresh", 0.4), found("c", "fresh", 0.1)]
-    assert reorder(given, SCENE, UNLEARNED).ranked == given
+    assert list(reorder(given, SCENE, UNLEARNED).ranked) == given
 
 
 def test_what_earned_rises_by_a_term_that_is_told() -> None:
@@ -54,7 +54,7 @@ def test_the_sum_of_all_terms_is_what_the_model_expects_but_for_what_all_share()
     given = [found("a", "acoustic", 0.5), found("b", "fresh", 0.45), found("c", "rising", 0.2)]
     policy = taught("bias", 2.0)
     ordered = reorder(given, SCENE, policy)
-    expected = policy.posterior.expected(ordered.of(ordered.ranked))
+    expected = policy.posterior.expected(ordered.of(ordered.ranked.tracks))
     scores = np.array([one.score for one in ordered.ranked])
     # Of the scores the mean, 1.15 / 3, is not the model's to know.
     assert expected - scores == pytest.approx(np.full(3, policy.posterior.mean[0] - 1.15 / 3))

@@ -82,12 +82,12 @@ def test_the_same_track_sinks_after_skips_and_rises_after_plays() -> None:
     for kind, first, sign in (("skip", "a", 1), ("play", "b", -1)):
         scene = replace(SCENE, session=[heard(kind, n, 5 if kind == "skip" else None) for n in range(3)])
         ordered = reorder(given, scene, learnt(4.0))
-        chances = {one.track.track_id: ordered.of([one])[0, COLUMN[CHANCE]] for one in ordered.ranked}
+        chances = {one.track.track_id: ordered.of([one.track])[0, COLUMN[CHANCE]] for one in ordered.ranked}
         assert chances == pytest.approx({"a": 0.0, "b": 1 / (1 + np.exp(-4.0 * sign)) - 0.5})
         assert ordered.ranked[0].track.track_id == first
         moved = next(one for one in ordered.ranked if one.track.track_id == "b")
         assert moved.contributions[LEARNED] == pytest.approx(-chances["b"])
-    assert reorder([], SCENE, learnt(4.0)).ranked == []
+    assert reorder([], SCENE, learnt(4.0)).ranked.tracks == []
 
 
 def test_before_anything_is_learnt_no_skip_is_expected() -> None:

@@ -95,5 +95,5 @@ def test_what_is_like_all_that_was_skipped_falls_below_what_is_not() -> None:
 def test_without_a_streak_nothing_changes() -> None:
     near = at(5, "near")
     given = [Merged(near.track, {}, {"acoustic": 0.9}, {})]
-    assert turned_away(given, (), places_of(near)) == given
-    assert turned_away([], [near], {}) == []
+    assert list(turned_away(given, (), places_of(near))) == given
+    assert list(turned_away([], [near], {})) == []
