@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, vstack
 
 from models.ranked import best_first
+from models.sparse_rows import places_of
 
 Rows = NDArray[np.int64]
 Scores = NDArray[np.float32]
@@ -45,10 +46,10 @@ class CoListening:
             Rows, how much speaks for each, and the place among the tracks held of the one that says most.
         """
         known = np.flatnonzero(rows >= 0)
-        said = self.said[rows[known]]
-        sayers = np.repeat(known, np.diff(said.indptr))
-        worth = said.data * interest[sayers]
-        found, place = np.unique(said.indices, return_inverse=True)
+        places, sizes = places_of(self.said, rows[known])
+        sayers = np.repeat(known, sizes)
+        worth = self.said.data[places] * interest[sayers]
+        found, place = np.unique(self.said.indices[places], return_inverse=True)
         scores = np.bincount(place, worth, minlength=len(found)).astype(np.float32)
         loudest = np.zeros(len(found), np.int64)
         order = np.argsort(worth, kind="stable")

@@ -107,6 +107,11 @@ class Collaborative:
         return places
 
     @cached_property
+    def sizes(self) -> Rows:
+        """(M,) how many tracks each artist has."""
+        return np.diff(self.starts)
+
+    @cached_property
     def listed(self) -> Rows:
         """Rows of the tracks that some list holds."""
         return np.flatnonzero(self.counts)

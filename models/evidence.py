@@ -35,7 +35,7 @@ def _of_artists(held: Holding, rows: Rows, items: Items) -> dict[str, Scores]:
         return np.where(numbers >= 0, values[number] if len(values) else 0, 0).astype(np.float32)
 
     score, interest = of_artist(held.artist_scores), of_artist(held.artist_interest)
-    tracks = of_artist(np.diff(tables.starts))
+    tracks = of_artist(tables.sizes)
     strength = np.where(known, tables.strength[safe], 0.1)
     return {
         "artist_score": score,

@@ -110,9 +110,10 @@ class Holding:
 
     def by_artists(self, most: int) -> Found:
         """The strongest tracks of the artists that go with those held, the best first."""
-        artists = best_first(np.where(self.artist_scores > 0, self.artist_scores, -np.inf), ARTISTS_MAX)
+        told = np.flatnonzero(self.artist_scores > 0)
+        artists = told[best_first(self.artist_scores[told], ARTISTS_MAX)]
         first = self.tables.starts[artists]
-        sizes = np.minimum(self.tables.starts[artists + 1] - first, TRACKS_OF_ONE)
+        sizes = np.minimum(self.tables.sizes[artists], TRACKS_OF_ONE)
         within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         rows = self.tables.of_artist[np.repeat(first, sizes) + within].astype(np.int64)
         return self._best(rows, np.repeat(self.artist_scores[artists], sizes) * self.tables.strength[rows], most)

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from models.sparse_rows import places_of
+
 NEIGHBOURS = 200
 # Lists looked at of each track: of those of a hit, as many say enough.
 LISTS_OF_ONE = 2_000
@@ -35,9 +37,9 @@ class ListNeighbours:
 
         In order of their rows; those that are held are among them.
         """
-        sizes = np.minimum(np.diff(self._by_track.indptr)[rows], LISTS_OF_ONE)
         # The last lists of a track are those that came last.
         ends = self._by_track.indptr[rows + 1]
+        sizes = np.minimum(ends - self._by_track.indptr[rows], LISTS_OF_ONE)
         met = [self._by_track.indices[end - size : end] for end, size in zip(ends, sizes, strict=True)]
         worth = np.repeat(self._rarity[rows] ** 2 * interest, sizes)
         lists, place = np.unique(np.concatenate(met) if met else np.zeros(0, np.int32), return_inverse=True)
@@ -45,7 +47,7 @@ class ListNeighbours:
         if len(lists) > NEIGHBOURS:
             nearest = np.argpartition(-likeness, NEIGHBOURS)[:NEIGHBOURS]
             lists, likeness = lists[nearest], likeness[nearest]
-        near = self._lists[lists]
-        tracks, place = np.unique(near.indices, return_inverse=True)
-        said = np.repeat(likeness / self._length[lists], np.diff(near.indptr))
+        places, sizes = places_of(self._lists, lists)
+        tracks, place = np.unique(self._lists.indices[places], return_inverse=True)
+        said = np.repeat(likeness / self._length[lists], sizes)
         return tracks.astype(np.int64), np.bincount(place, weights=said, minlength=len(tracks)).astype(np.float32)

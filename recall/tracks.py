@@ -53,7 +53,10 @@ class CataloguedTrack(Struct, frozen=True, array_like=True, gc=False):
     @property
     def artist_ids(self) -> tuple[str, ...]:
         """The known ids of its artists, in billing order."""
-        return tuple(artist.artist_id for artist in self.artists if artist.artist_id is not None)
+        if len(self.artists) == 1:  # as most have, and it is asked hundreds of times an answer
+            only = self.artists[0].artist_id
+            return () if only is None else (only,)
+        return tuple([artist.artist_id for artist in self.artists if artist.artist_id is not None])
 
 
 class IndexedTrack(Struct, frozen=True, gc=False):

@@ -52,3 +52,14 @@ def test_best_first_breaks_ties_by_row_and_leaves_out_what_is_not_finite() -> No
     assert best_first(scores, 9).tolist() == [1, 3, 5, 0]
     assert best_first(scores, 1).tolist() == [1]
     assert best_first(np.zeros(6, np.float32), 3).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_best_first_of_many_is_that_of_sorting_all(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=rng.integers(1, 4_000)).astype(np.float32).round(seed % 3)
+    unusable = rng.random(len(scores)) < (0.0, 0.3, 0.98)[seed % 3]
+    scores[unusable] = rng.choice(np.array([-np.inf, np.inf, np.nan], np.float32), unusable.sum())
+    expected = sorted(np.flatnonzero(np.isfinite(scores)).tolist(), key=lambda row: (-scores[row], row))
+    for most in (1, 3, 55, 5_000):
+        assert best_first(scores, most).tolist() == expected[:most]
