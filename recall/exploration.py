@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 
 import numpy as np
@@ -22,7 +22,7 @@ from recall.merge import Merged
 from recall.person import Person
 from recall.policy import Ordered, Policy
 from recall.query import RecallQuery, Start
-from recall.ranking_features import COLUMN, ORDERING, at_positions, ordering
+from recall.ranking_features import COLUMN, ORDERING, SIZE, at_positions, ordering
 from recall.spacing import spread
 from topics.records import SurfaceName
 
@@ -46,6 +46,7 @@ POOL_MAX = 16
 # How much of a pool's probability is even, and how sharply the rest follows the drawn weights.
 EVEN, TEMPERATURE = 0.2, 0.1
 FRESH_HALF = 0.5
+NO_FEATURES: Array = np.zeros((0, SIZE))
 DAY_MS = 86_400_000
 
 
@@ -55,21 +56,36 @@ class Pooled(Struct, frozen=True, gc=False):
     Attributes:
         source: why it is there.
         probability: of being drawn first; later draws share out that of those that are gone.
-        features: of its ranking, as if at the head of the list.
     """
 
     track_id: str
     source: str
     probability: float
-    features: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A list as it is shown, with its features, and the pool that its explored tracks were drawn from."""
+    """A list as it is shown, and the pool that its explored tracks were drawn from.
+
+    Attributes:
+        features: (N, SIZE) what the ranking knew of the items; `pool_features` of the pool.
+    """
 
     items: tuple[Merged, ...]
+    features: Array
     pool: tuple[Pooled, ...] = ()
+    pool_features: Array = field(default_factory=lambda: NO_FEATURES)
+
+    def items_logged(self) -> list[tuple[float, ...]]:
+        """The features of the items as they are logged."""
+        return at_positions(self.features, range(len(self.items)))
+
+    def pool_logged(self) -> list[tuple[float, ...]]:
+        """Those of the pool, as if each were at the head of the list."""
+        return at_positions(self.pool_features, [0] * len(self.pool))
+
+
+NONE_SHOWN = Shown((), NO_FEATURES)
 
 
 def rng_of(request_id: str) -> np.random.Generator:
@@ -124,7 +140,7 @@ def explore(
     places = positions(rate, len(items), rng)
     pool, sources = pool_of(items, ordered, policy, query) if places else ([], [])
     if not pool:
-        return Shown(tuple(_placed(ordered, items)))
+        return _shown(items, ordered)
     features = ordered.of(one.track for one in pool)
     scores = np.zeros(len(pool)) if policy.by_chance else features @ ordering(policy.posterior.drawn(rng))
     probabilities = first_probabilities(scores)
@@ -133,12 +149,11 @@ def explore(
     kept = spread(_without_least(items, len(drawn)))
     for place, (number, propensity) in zip(places, drawn, strict=False):
         kept.insert(place, replace(pool[number], explored=True, propensity=propensity))
-    rows = at_positions(features, [0] * len(pool))
     told = [
-        Pooled(one.track.track_id, source, probability, row)
-        for one, source, probability, row in zip(pool, sources, probabilities.tolist(), rows, strict=True)
+        Pooled(one.track.track_id, source, probability)
+        for one, source, probability in zip(pool, sources, probabilities.tolist(), strict=True)
     ]
-    return Shown(tuple(_placed(ordered, kept)), tuple(told))
+    return _shown(kept, ordered, told, features)
 
 
 def pool_of(
@@ -227,7 +242,8 @@ def _finite(score: float) -> float:
     return score if math.isfinite(score) else -math.inf
 
 
-def _placed(ordered: Ordered, items: Sequence[Merged]) -> Iterable[Merged]:
-    rows = at_positions(ordered.of(one.track for one in items), range(len(items))) if items else ()
-    for one, row in zip(items, rows, strict=True):
-        yield replace(one, features=row)
+def _shown(
+    items: Sequence[Merged], ordered: Ordered, pool: Sequence[Pooled] = (), pool_features: Array = NO_FEATURES
+) -> Shown:
+    features = ordered.of(one.track for one in items) if items else NO_FEATURES
+    return Shown(tuple(items), features, tuple(pool), pool_features)

@@ -37,7 +37,6 @@ class Merged(Struct, frozen=True, gc=False):
         ranks: channel -> rank, from 0.
         contributions: term -> what it adds; they sum to the score.
         reasons: term -> what to tell a listener.
-        features: what the ranking knew of it, once it is shown (`recall.ranking_features`).
         explored: whether it was drawn, rather than ranked.
         propensity: the exact probability with which it was, at its position.
     """
@@ -47,7 +46,6 @@ class Merged(Struct, frozen=True, gc=False):
     contributions: Mapping[str, float]
     reasons: Mapping[str, str]
     because: tuple[str, ...] = ()
-    features: tuple[float, ...] = ()
     explored: bool = False
     propensity: float | None = None
 

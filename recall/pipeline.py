@@ -17,7 +17,7 @@ from recall.channels.protocol import UNBOUNDED, Allowance, Candidate, Channel
 from recall.diversity import balance_of, choose, with_news
 from recall.duplicates import one_release_each
 from recall.errors import ChannelUnavailable, UnknownSeed
-from recall.exploration import Pooled, explore, rate_of, rng_of
+from recall.exploration import NONE_SHOWN, Shown, explore, rate_of, rng_of
 from recall.filters import Sifted, contradictions, forbidden, why_short
 from recall.index.protocol import TrackIndex
 from recall.judged import judged
@@ -66,20 +66,23 @@ class Answer:
     """The tracks in their order, what is missing from the work that chose them, and what else to say of the list.
 
     Attributes:
-        pool: what the explored tracks were drawn from.
         policy: version of the ranking.
         listener: how well its listener is known.
         blend: how much each channel counted; `None` where that was not to be chosen.
     """
 
-    items: tuple[Merged, ...]
+    shown: Shown = NONE_SHOWN
     degraded: tuple[str, ...] = ()
     understood: tuple[Understood, ...] = ()
     notes: tuple[str, ...] = ()
-    pool: tuple[Pooled, ...] = ()
     policy: str = UNLEARNED.version
     listener: str | None = None
     blend: str | None = None
+
+    @property
+    def items(self) -> tuple[Merged, ...]:
+        """The tracks."""
+        return self.shown.items
 
 
 @dataclass(frozen=True)
@@ -154,12 +157,12 @@ class Recommender:
             IndexUnavailable: the catalogue cannot be read at all.
         """
         if impossible := contradictions(request.filters):
-            return Answer((), notes=tuple(impossible))
+            return Answer(notes=tuple(impossible))
         person = with_session(person, request.session or ())
         with self.timed("starts"):
             begun = await self._begin(request, person, now_ms)
         if begun.none is not None:
-            return Answer((), begun.missing, begun.understood, (begun.none,))
+            return Answer(NONE_SHOWN, begun.missing, begun.understood, (begun.none,))
         starts = [start.track for start in begun.query.starts]
         rules = forbidden(begun.request, person, starts, begun.disliked, held=begun.held, now_ms=now_ms)
         surface, limit = surface_of(request.surface), request.limit or DEFAULT_LIMIT
@@ -196,7 +199,7 @@ class Recommender:
         with self.timed("explore"):
             shown = explore(items, ordered, policy, begun.query, rate, rng_of(request.request_id))
         missing = begun.missing + late
-        return Answer(shown.items, missing, begun.understood, notes, shown.pool, policy.version, listener, blend)
+        return Answer(shown, missing, begun.understood, notes, policy.version, listener, blend)
 
     def _scene(
         self, begun: Beginning, vectors: Mapping[str, Vector], person: Person, context: ListeningContext | None

@@ -25,12 +25,12 @@ from recall.merge import Merged
 from recall.policy import Ordered, Policy, reorder
 from recall.query import RecallQuery
 from recall.ranking_features import COLUMN, PRIOR, Scene, ordering
-from streams.agents.recommendations import impression
+from streams.agents.recommendations import served_record
 from streams.catalogue import sample_playlists, sample_tracks
 from streams.labelled import Catalogue, read_catalogue
 from streams.policy_value import draws, value_of
 from streams.served_log import Followed, join
-from topics.records import Listen, PooledItem, Served
+from topics.records import Listen, Served
 
 SEED, LEVEL = 7, 0.95
 # Candidates of an answer: so many near the listener's taste, and so many from anywhere.
@@ -96,18 +96,7 @@ def answer(situation: Situation, request_id: str) -> Served:
     """The record of an answer, as the product explores and logs it."""
     policy = logging_policy()
     shown = explore(situation.ordered.ranked[:LENGTH], situation.ordered, policy, QUERY, RATE, rng_of(request_id))
-    return Served(
-        request_id=request_id,
-        user_id="u",
-        surface="radio",
-        served_at_ms=0,
-        policy_version=policy.version,
-        items=tuple(impression(position, one) for position, one in enumerate(shown.items)),
-        pool=tuple(
-            PooledItem(track_id=one.track_id, source=one.source, probability=one.probability, features=one.features)
-            for one in shown.pool
-        ),
-    )
+    return served_record(request_id, "u", "radio", shown, served_at_ms=0, policy_version=policy.version)
 
 
 def reactions(world: World, situation: Situation, served: Served, rng: np.random.Generator) -> list[Listen]:

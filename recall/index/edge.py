@@ -200,12 +200,16 @@ class EdgeIndex:
 
     async def fetch(self, track_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexedTrack]:
         """Those of the tracks that are indexed, by id; their acoustic vectors come in any case."""
-        found: dict[str, IndexedTrack] = {}
-        for chunk in batched(map(point_number, dict.fromkeys(track_ids)), _READ_AT_ONCE):
-            if found:
+        asked = dict.fromkeys(track_ids)
+        found = (self._kept_whole if with_vectors else self._kept).of(asked)
+        if len(found) == len(asked):
+            return found
+        others = (point_number(one) for one in asked if one not in found)
+        for number, chunk in enumerate(batched(others, _READ_AT_ONCE)):
+            if number:
                 await asyncio.sleep(0)
             found.update((one.track.track_id, one) for one in self._read(chunk, whole=with_vectors))
-        return found
+        return {track_id: found[track_id] for track_id in asked if track_id in found}
 
     async def vectors(self, track_ids: Sequence[str], *, using: str = ACOUSTIC) -> dict[str, Vector]:
         """The vector of one name of those of the tracks that have it, by id."""

@@ -32,20 +32,28 @@ class Kept:
     def __init__(self, tracks_max: int = TRACKS_MAX) -> None:
         self._tracks_max = tracks_max
         self._tracks: dict[int, IndexedTrack] = {}
+        # The same by id: to find a point by its track's id takes as long again as to find the track by its point.
+        self._by_id: dict[str, IndexedTrack] = {}
 
     def tracks(self, points: Iterable[int]) -> dict[int, IndexedTrack]:
         """Those of the points that are kept."""
         return {number: one for number in points if (one := self._tracks.get(number)) is not None}
 
+    def of(self, track_ids: Iterable[str]) -> dict[str, IndexedTrack]:
+        """Those of the tracks that are kept, by id."""
+        return {track_id: one for track_id in track_ids if (one := self._by_id.get(track_id)) is not None}
+
     def keep(self, read: Mapping[int, IndexedTrack]) -> None:
         """Keep what was read."""
         self._tracks.update(read)
-        _shorten(self._tracks, self._tracks_max)
+        self._by_id.update((one.track.track_id, one) for one in read.values())
+        self.forget(_oldest(self._tracks, self._tracks_max))
 
     def forget(self, points: Iterable[int]) -> None:
         """These points are about to be written."""
         for number in points:
-            self._tracks.pop(number, None)
+            if (one := self._tracks.pop(number, None)) is not None:
+                del self._by_id[one.track.track_id]
 
 
 class KeptOrders:
@@ -188,7 +196,8 @@ class Encoded:
             self.by_artist.add(number, track)
         if len(self._tracks) > self._most:
             self.leave_out()
-            _shorten(self._tracks, self._most)
+            for other in _oldest(self._tracks, self._most):
+                del self._tracks[other]
 
     def forget(self, points: Iterable[int]) -> None:
         """These points are about to be written."""
@@ -198,11 +207,9 @@ class Encoded:
                 self.by_artist.remove(number, track_of_doc(found[0]))
 
 
-def _shorten(kept: dict[int, Any], most: int) -> None:
-    """Forget the oldest tenth once there are too many: to look for the first of a dict, its gone ones are passed."""
-    if len(kept) > most:
-        for number in list(islice(kept, len(kept) - most + most // 10)):
-            del kept[number]
+def _oldest(kept: dict[int, Any], most: int) -> list[int]:
+    """The oldest tenth once there are too many: to look for the first of a dict, its gone ones are passed."""
+    return list(islice(kept, len(kept) - most + most // 10)) if len(kept) > most else []
 
 
 def _decoded(doc: str, acoustic: Vector | None) -> IndexedTrack:

@@ -14,6 +14,7 @@ import msgspec
 
 from recall.errors import IndexUnavailable, UnknownSeed
 from recall.explain import explain
+from recall.exploration import Shown
 from recall.merge import Merged
 from recall.person import Person
 from recall.pipeline import Answer, Recommender
@@ -36,6 +37,7 @@ from topics.records import (
     RequestId,
     Served,
     ServedItem,
+    SurfaceName,
 )
 from topics.specs import SERVED, full_name
 
@@ -87,7 +89,7 @@ class Settled:
 
 # A reply, and what it shows.
 Replied = tuple[RecommendationReply, Answer]
-NOTHING_SHOWN = Answer(())
+NOTHING_SHOWN = Answer()
 
 
 @dataclass(frozen=True)
@@ -247,17 +249,13 @@ class RecommendationAgent:
         await self.producer.send(address.topic, key, value, address.partition, list(address.headers))
 
     async def _tell_served(self, request: RecommendationRequest, shown: Answer) -> None:
-        served = Served(
-            request_id=request.request_id,
-            user_id=request.user_id,
-            surface=request.surface or DEFAULT_SURFACE,
+        served = served_record(
+            request.request_id,
+            request.user_id,
+            request.surface or DEFAULT_SURFACE,
+            shown.shown,
             served_at_ms=int(time.time() * 1000),
             policy_version=shown.policy,
-            items=tuple(impression(position, one) for position, one in enumerate(shown.items)),
-            pool=tuple(
-                PooledItem(track_id=one.track_id, source=one.source, probability=one.probability, features=one.features)
-                for one in shown.pool
-            ),
             listener=shown.listener,
             blend=shown.blend,
         )
@@ -299,15 +297,41 @@ def item(position: int, one: Merged, *, explained: bool) -> Item:
     )
 
 
-def impression(position: int, one: Merged) -> ServedItem:
-    """What a reward model needs of one line."""
-    return ServedItem(
-        track_id=one.track.track_id,
-        position=position,
-        explored=one.explored,
-        propensity=one.propensity,
-        features=one.features,
-        feature_names_version=FEATURES_VERSION,
+def served_record(
+    request_id: str,
+    user_id: str | None,
+    surface: SurfaceName,
+    shown: Shown,
+    *,
+    served_at_ms: int,
+    policy_version: str,
+    listener: str | None = None,
+    blend: str | None = None,
+) -> Served:
+    """What a reward model needs of an answer."""
+    return Served(
+        request_id=request_id,
+        user_id=user_id,
+        surface=surface,
+        served_at_ms=served_at_ms,
+        policy_version=policy_version,
+        items=tuple(
+            ServedItem(
+                track_id=one.track.track_id,
+                position=position,
+                explored=one.explored,
+                propensity=one.propensity,
+                features=features,
+                feature_names_version=FEATURES_VERSION,
+            )
+            for position, (one, features) in enumerate(zip(shown.items, shown.items_logged(), strict=True))
+        ),
+        pool=tuple(
+            PooledItem(track_id=one.track_id, source=one.source, probability=one.probability, features=features)
+            for one, features in zip(shown.pool, shown.pool_logged(), strict=True)
+        ),
+        listener=listener,
+        blend=blend,
     )
 
 

@@ -178,6 +178,19 @@ def test_sources_are_told_apart_and_take_turns() -> None:
     assert len(pool) == len(left)
 
 
+def test_what_is_logged_is_of_the_track_beside_it_at_its_position() -> None:
+    found = shown("r", 0.5, candidates(60), 30)
+    assert any(one.explored for one in found.items)
+    for position, (one, row) in enumerate(zip(found.items, found.items_logged(), strict=True)):
+        assert row[COLUMN["acoustic"]] == pytest.approx(60 / (60 + one.ranks["acoustic"]), abs=1e-4)
+        assert row[COLUMN["position"]] == pytest.approx(1 / np.log2(2 + position), abs=1e-4)
+    for pooled, row in zip(found.pool, found.pool_logged(), strict=True):
+        assert row[COLUMN["acoustic"]] == pytest.approx(60 / (60 + int(pooled.track_id[1:])), abs=1e-4)
+        assert row[COLUMN["position"]] == 1.0
+    nothing = shown("r", 0.5, [], 30)
+    assert (nothing.items_logged(), nothing.pool_logged()) == ([], [])
+
+
 def test_a_pool_is_bounded() -> None:
     assert len(shown("r", 0.5, candidates(300), 30).pool) == 16
 

@@ -21,6 +21,7 @@ def test_no_more_than_allowed_is_kept_and_the_oldest_goes_first() -> None:
     for number, one in TRACKS.items():
         kept.keep({number: one})
     assert list(kept.tracks(range(6))) == [2, 3, 4, 5]
+    assert list(kept.of(f"t{number}" for number in range(6))) == ["t2", "t3", "t4", "t5"]
 
 
 def test_write_takes_out_its_tracks() -> None:
@@ -28,6 +29,10 @@ def test_write_takes_out_its_tracks() -> None:
     kept.keep(TRACKS)
     kept.forget([1, 99])
     assert list(kept.tracks(range(6))) == [0, 2, 3, 4, 5]
+    assert kept.of(["t1", "t5", "t99"]) == {"t5": TRACKS[5]}
+    renamed = at(0, "t1", title="Another")
+    kept.keep({1: renamed})
+    assert kept.of(["t1"]) == {"t1": renamed}
 
 
 def test_number_of_orders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,9 +86,9 @@ async def test_the_features_of_an_answer_tell_it_unless_sessions_are_off(session
     )
     answer = await recommender.answer(request, person, now_ms=0, deadline_s=asyncio.get_running_loop().time() + 5)
     usual = 3.5 / 7
-    for item in answer.items:
+    for item, features in zip(answer.items, answer.shown.items_logged(), strict=True):
         angle = int(item.track.track_id[1:])
         glad, left = ((math.cos(math.radians(angle - other))) for other in (30, 150))
         expected = (1 - usual) / 12 * glad - usual / 12 * left if sessions else 0.0
-        assert item.features[COLUMN["leaning_sound"]] == pytest.approx(expected, abs=1e-4)
+        assert features[COLUMN["leaning_sound"]] == pytest.approx(expected, abs=1e-4)
     assert len(answer.items) == 4

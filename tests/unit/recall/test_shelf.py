@@ -174,7 +174,7 @@ async def test_answers_with_tables_stay_with_what_stands_together(tables: Tables
     answer = await recommender.answer(request, NOBODY, now_ms=0, deadline_s=asyncio.get_running_loop().time() + 5)
     assert groups([one.track.track_id for one in answer.items]) == {0}
     assert all("prior" in one.contributions for one in answer.items)
-    together = [one.features[COLUMN["together"]] for one in answer.items]
+    together = [features[COLUMN["together"]] for features in answer.shown.items_logged()]
     by_hand, _ = shelf.by_lists(query(0), {}, [one.track for one in answer.items])
     assert together == pytest.approx(by_hand.tolist(), abs=1e-3)
     assert min(together) > 0.5

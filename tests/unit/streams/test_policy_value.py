@@ -15,13 +15,14 @@ from recall.index.protocol import NO_FILTER
 from recall.merge import Merged
 from recall.policy import UNLEARNED, reorder
 from recall.query import RecallQuery
-from recall.ranking_features import COLUMN, PRIOR, SIZE, VERSION, Scene
+from recall.ranking_features import COLUMN, PRIOR, SIZE, Scene
+from streams.agents.recommendations import served_record
 from streams.errors import LogUnreadable
 from streams.policy_value import draws, value_of
 from streams.served_log import Followed, from_file, join
 from tests.unit.recall.tracks import track
 from topics.codec import encode
-from topics.records import Listen, PooledItem, Served, ServedItem
+from topics.records import Listen, Served
 
 QUERY = RecallQuery((), (), (), 0.5, NO_FILTER, False, 0)
 HOUR = 3_600_000
@@ -42,28 +43,7 @@ def served(number: int) -> Served:
     ]
     ordered = reorder(given, Scene(QUERY, {}, {}, frozenset(), None), UNLEARNED)
     shown = explore(ordered.ranked[:12], ordered, UNLEARNED, QUERY, 2 / 12, rng_of(f"r{number}"))
-    return Served(
-        request_id=f"r{number}",
-        user_id="u",
-        surface="radio",
-        served_at_ms=number,
-        policy_version="prior",
-        items=tuple(
-            ServedItem(
-                track_id=one.track.track_id,
-                position=place,
-                explored=one.explored,
-                propensity=one.propensity,
-                features=one.features,
-                feature_names_version=VERSION,
-            )
-            for place, one in enumerate(shown.items)
-        ),
-        pool=tuple(
-            PooledItem(track_id=one.track_id, source=one.source, probability=one.probability, features=one.features)
-            for one in shown.pool
-        ),
-    )
+    return served_record(f"r{number}", "u", "radio", shown, served_at_ms=number, policy_version="prior")
 
 
 def event(request_id: str, track_id: str, kind: str, at: int = 0, **more: object) -> Listen:
