@@ -197,7 +197,7 @@ def test_a_pool_is_bounded() -> None:
 
 def test_an_unsure_ranking_is_curious_about_what_it_does_not_know() -> None:
     sure = np.full(SIZE, 0.01)
-    sure[COLUMN["similar_artists"]] = 1.0
+    sure[COLUMN["similar_artists"]] = 2.0
     policy = Policy("p", Posterior(PRIOR.mean, np.diag(sure)))
     odd = Merged(track("odd", "odd"), {"similar_artists": 0}, {"similar_artists": 0}, {})
     left = [*candidates(9, "acoustic"), odd]
@@ -206,10 +206,30 @@ def test_an_unsure_ranking_is_curious_about_what_it_does_not_know() -> None:
     assert (pool[0].track.track_id, sources[0]) == ("odd", "uncertain")
 
 
+def test_what_may_be_hoped_is_what_is_expected_and_a_deviation() -> None:
+    mean, spread = PRIOR.mean.copy(), np.zeros(SIZE)
+    mean[COLUMN["playlist"]], spread[COLUMN["playlist"]] = 0.3, 0.05
+    mean[COLUMN["acoustic"]], spread[COLUMN["acoustic"]] = 0.2, 0.2
+    policy = Policy("p", Posterior(mean, np.diag(spread)))
+    left = [
+        Merged(track(name, name), {channel: rank}, {channel: 0.1}, {})
+        for name, channel, rank in (
+            ("sure", "playlist", 0),  # 0.3 + 0.05
+            ("unsure", "acoustic", 0),  # 0.2 + 0.2
+            ("hopeless", "neighbours", 0),  # 0
+            ("less", "acoustic", 20),  # three quarters of 0.4
+        )
+    ]
+    ordered = reorder(left, Scene(query(), {}, {}, frozenset(), None), policy)
+    pool, sources = pool_of([], ordered, policy, query())
+    assert [one.track.track_id for one in pool] == ["unsure", "sure", "less", "hopeless"]
+    assert set(sources) == {"uncertain"}
+
+
 def test_probabilities_by_hand() -> None:
-    # exp(0), exp(-1), exp(-2) over their sum; 0.8 of it, and 0.2 in equal parts.
+    # 0.05 less is e times less likely: exp(0), exp(-1), exp(-2) over their sum; 0.8 of it, and 0.2 in equal parts.
     weights = np.exp([0.0, -1.0, -2.0])
-    assert first_probabilities(np.array([0.5, 0.4, 0.3])) == pytest.approx(0.8 * weights / weights.sum() + 0.2 / 3)
+    assert first_probabilities(np.array([0.5, 0.45, 0.4])) == pytest.approx(0.8 * weights / weights.sum() + 0.2 / 3)
     drawn = draw(np.array([0.5, 0.3, 0.2]), 3, np.random.default_rng(0))
     left = 1.0
     for number, propensity in drawn:
