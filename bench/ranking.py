@@ -103,14 +103,13 @@ def main() -> None:
     session = [heard(n) for n in range(50)]
     leant = leaning(session, {f"t{n}": IndexedTrack(track(n), {ACOUSTIC: vectors[n]}) for n in range(50)})
     scene = Scene(
-        RecallQuery(starts, (), (), 0.5, NO_FILTER, False, NOW_MS),
+        RecallQuery(starts, (), (), 0.5, NO_FILTER, False, NOW_MS, leaning=leant),
         {f"t{n}": vectors[n] for n in range(500)},
         {f"t{n}": NOW_MS for n in range(0, 500, 3)},
         frozenset({"a1", "a2"}),
         context,
         session,
         by_lists_of(rng, leant.weights),
-        leant,
     )
     evidence = Evidence(SIZE, 30 * 86_400_000.0)
     row = rng.normal(size=SIZE)

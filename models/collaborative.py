@@ -121,6 +121,11 @@ class Collaborative:
         """Their factors, side by side."""
         return self.factors[self.listed]
 
+    @cached_property
+    def listed_directions(self) -> Scores:
+        """The directions of the same."""
+        return self.directions_of(self.listed)
+
     def directions_of(self, rows: Rows) -> Scores:
         """(n, width) the factors of rows, each of length 1; 0 for the row -1, and where no list holds a track."""
         if not len(self.factors):

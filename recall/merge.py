@@ -27,6 +27,7 @@ WEIGHTS: Mapping[str, float] = {
     "rising": 0.4,
     "listeners": 0.5,
     "anchors": 0.4,
+    "leaning": 1.0,
 }
 
 

@@ -21,7 +21,7 @@ from recall.exploration import NONE_SHOWN, Shown, explore, rate_of, rng_of
 from recall.filters import Sifted, contradictions, forbidden, why_short
 from recall.index.protocol import TrackIndex
 from recall.judged import judged
-from recall.leaning import Leaning, leaning
+from recall.leaning import leaning
 from recall.lexicon import Target, together
 from recall.merge import WEIGHTS, Merged, fuse
 from recall.mixes import mixes
@@ -93,7 +93,6 @@ class Beginning:
         request: with its filters narrowed to what its words ask for.
         held: tracks that its seeds stand for or hold.
         skipped: in a row, the latest first.
-        leaning: which way the session has them lean.
         none: why there can be no list.
     """
 
@@ -104,7 +103,6 @@ class Beginning:
     felt: Mood
     missing: tuple[str, ...]
     disliked: tuple[CataloguedTrack, ...]
-    leaning: Leaning
     skipped: tuple[IndexedTrack, ...] = ()
     none: str | None = None
 
@@ -206,8 +204,8 @@ class Recommender:
     ) -> Scene:
         """What the ranking is told of a request."""
         session, followed = person.session if self.sessions else (), frozenset(person.followed_artists)
-        by_lists = partial(self.shelf.by_lists, begun.query, begun.leaning.weights)
-        return Scene(begun.query, vectors, person.heard, followed, context, session, by_lists, begun.leaning)
+        by_lists = partial(self.shelf.by_lists, begun.query, begun.query.leaning.weights)
+        return Scene(begun.query, vectors, person.heard, followed, context, session, by_lists)
 
     async def _begin(self, request: RecommendationRequest, person: Person, now_ms: int) -> Beginning:
         asked = dict.fromkeys(request.seeds or ())
@@ -228,13 +226,14 @@ class Recommender:
         artists, words = [one.artist_id for one in seeds if one.artist_id], target.words if target else None
         return Beginning(
             request,
-            build_query(request, person, starts, artists, now_ms=now_ms, described=words),
+            build_query(
+                request, person, starts, artists, now_ms=now_ms, described=words, leaning=leaning(heard, known)
+            ),
             {track_id for one in seeds for track_id in (*one.track_ids, *one.also)},
             (*(one.understood for one in seeds if one.understood), *([told(target)] if target else ())),
             mood(heard, known),
             tuple(f"seed:{describe(one.seed)}" for one in missing),
             tuple(known[track_id].track for track_id in person.dislikes if track_id in known),
-            leaning(heard, known),
             tuple(known[track_id] for track_id in skipped_in_a_row(heard) if track_id in known),
             none,
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recall.index.protocol import RANGED_FEATURES, FeatureRange, TrackFilter
+from recall.leaning import NEITHER_WAY, Leaning
 from recall.person import Person
 from recall.session import liked_lately
 from recall.surfaces import surface_of
@@ -54,6 +55,7 @@ class RecallQuery:
         described: the words that `where` was narrowed by, if there were any.
         session: ids of tracks liked just now, the latest last.
         releases: only what has come out in the last weeks is wanted, and all of it.
+        leaning: which way the session has its listener lean.
     """
 
     starts: tuple[Start, ...]
@@ -66,6 +68,7 @@ class RecallQuery:
     described: str | None = None
     session: tuple[str, ...] = ()
     releases: bool = False
+    leaning: Leaning = NEITHER_WAY
 
     def starts_by_artist(self) -> dict[str, tuple[str, ...]]:
         """Artist id -> ids of the starts by that artist, heaviest first, a few."""
@@ -84,6 +87,7 @@ def build_query(
     *,
     now_ms: int,
     described: str | None = None,
+    leaning: Leaning = NEITHER_WAY,
 ) -> RecallQuery:
     """The query of one request, given the tracks that its seeds or its person's taste resolved to."""
     ordered = tuple(sorted(starts, key=lambda start: (-start.weight, start.track.track_id)))
@@ -103,6 +107,7 @@ def build_query(
         described=described,
         session=liked_lately(person.session),
         releases=surface.releases,
+        leaning=leaning,
     )
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from models.bandit import Array, Prior
 from recall.fatigue import FATIGUE, REPEAT
 from recall.judged import TERM as PRIOR_TERM
-from recall.leaning import BY_LISTS, BY_SOUND, NEITHER_WAY, Leaning
+from recall.leaning import BY_LISTS, BY_SOUND
 from recall.merge import K, Merged
 from recall.query import RecallQuery
 from recall.scored import Scored
@@ -30,7 +30,7 @@ from recall.streak import TERM as STREAK
 from recall.tracks import CataloguedTrack, Vector, matrix
 from topics.records import Listen, ListeningContext
 
-VERSION = "6"
+VERSION = "7"
 # Channels that have a weight of their own; the others share one.
 CHANNELS = (
     "acoustic",
@@ -48,6 +48,7 @@ CHANNELS = (
     "session_neighbours",
     "listeners",
     "anchors",
+    "leaning",
 )
 # Terms of the score that have a weight of their own beside it.
 TERMS = (PRIOR_TERM, FINISHED, IN_MOOD, FATIGUE, REPEAT)
@@ -164,7 +165,6 @@ class Scene:
         session: the last events of the listener, the latest last.
         by_lists: tells how like tracks are to what the list starts from by the lists that hold both, (N,) in 0..1, and
             to what the listener leans to, (N,) in -1..1.
-        leaning: of the listener.
     """
 
     query: RecallQuery
@@ -174,7 +174,6 @@ class Scene:
     context: ListeningContext | None
     session: Sequence[Listen] = ()
     by_lists: Callable[[Sequence[CataloguedTrack]], ByLists] = no_lists
-    leaning: Leaning = NEITHER_WAY
 
 
 def features_of(candidates: Sequence[Merged], scene: Scene) -> Array:
@@ -245,11 +244,11 @@ def _fill_channels(rows: Array, candidates: Sequence[Merged]) -> None:
 
 def _fill_by_sound(rows: Array, tracks: Sequence[CataloguedTrack], scene: Scene) -> None:
     starts = [start.vector for start in scene.query.starts if start.vector is not None]
-    found = [scene.vectors.get(track.track_id) for track in tracks] if starts or scene.leaning.weights else []
+    found = [scene.vectors.get(track.track_id) for track in tracks] if starts or scene.query.leaning.weights else []
     known = [row for row, vector in enumerate(found) if vector is not None]
     if known:
         placed = matrix([vector for vector in found if vector is not None])
-        rows[known, COLUMN[BY_SOUND]] = placed @ scene.leaning.sound
+        rows[known, COLUMN[BY_SOUND]] = placed @ scene.query.leaning.sound
         if starts:
             rows[known, COLUMN["likeness"]] = np.clip((matrix(starts) @ placed.T).max(axis=0), 0, 1)
 

@@ -10,6 +10,7 @@ import numpy as np
 from models.collaborative import Rows, Scores
 from models.holding import Holding
 from models.items import Items
+from models.ranked import best_first
 from models.tables import Tables
 from recall.columns import columns_of
 from recall.query import RecallQuery
@@ -81,9 +82,18 @@ class Shelf:
             return np.zeros(len(candidates), np.float32), np.zeros(len(candidates), np.float32)
         tables, held = met
         directions = tables.learned.directions_of(tables.rows([track.track_id for track in candidates]))
-        weighed = tables.learned.directions_of(tables.rows(list(weights)))
-        leant = directions @ (np.array(list(weights.values()), np.float32) @ weighed)
-        return held.likeness(directions), leant
+        return held.likeness(directions), directions @ _toward(tables, weights)
+
+    def toward(self, query: RecallQuery, weights: Mapping[str, float], most: int) -> list[str]:
+        """Ids of the tracks with the greatest such sums, if they are above 0, and none of those that have a weight."""
+        if (met := self.asked(query)) is None:
+            return []
+        tables, _ = met
+        scores = tables.learned.listed_directions @ _toward(tables, weights)
+        first = best_first(scores, most + len(weights))
+        rows = tables.learned.listed[first[scores[first] > 0]].tolist()
+        found = (tables.track_ids[row] for row in rows)
+        return [track_id for track_id in found if track_id not in weights][:most]
 
     def newcomers(self, query: RecallQuery, candidates: Sequence[CataloguedTrack]) -> list[str]:
         """Ids of the candidates that came after the tables that answer the query."""
@@ -100,6 +110,12 @@ def holding(tables: Tables, query: RecallQuery) -> Holding:
     vectors = {start.track.track_id: start.vector for start in query.starts if start.vector is not None}
     interest = np.array([start.weight for start in query.starts], np.float32)
     return Holding(tables.learned, rows, items_of(tables, rows, tracks, vectors), interest)
+
+
+def _toward(tables: Tables, weights: Mapping[str, float]) -> Scores:
+    """(width,) the sum of the directions of tracks, by their weights."""
+    directions = tables.learned.directions_of(tables.rows(list(weights)))
+    return np.asarray(np.array(list(weights.values()), np.float32) @ directions)
 
 
 def items_of(tables: Tables, rows: Rows, tracks: Sequence[CataloguedTrack], vectors: Mapping[str, Vector]) -> Items:

@@ -48,7 +48,8 @@ SURFACES: Mapping[SurfaceName, Surface] = {
     # What is known to please comes first.
     "top_mixes": Surface(weights={"genre_popular": 2.0, "same_artist": 1.5, "anchors": 2.0, "fresh": 0.2}),
     "radio": Surface(in_order=True),
-    "daily_mix": Surface(in_order=True, by_pocket=True),
+    # The session may be in another pocket.
+    "daily_mix": Surface(in_order=True, by_pocket=True, weights={"leaning": 0.0}),
     # Nothing that somebody knows, and more by others than by the artists they listen to.
     "discover_weekly": Surface(
         candidates=500,

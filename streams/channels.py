@@ -22,6 +22,7 @@ from recall.channels import (
     SameArtist,
     SessionNeighbours,
     SimilarArtists,
+    WhereLeaning,
 )
 from recall.channels.session_neighbours import Past
 from recall.channels.similar_artists import Relations
@@ -72,6 +73,7 @@ def open_channels(
         GenrePopular(index, board),
         Rising(index, board),
         Anchors(),
+        WhereLeaning(index, shelf),
         Described(index),
         *(Acoustic(index, one.name) for one in settings.declared_vectors),
     ]

@@ -13,6 +13,7 @@ RESERVED = frozenset(
         *("acoustic", "anchors", "artist_neighbours", "cooccurrence", "described", "factors", "fresh", "fresh_nearby"),
         *(
             "genre_popular",
+            "leaning",
             "listeners",
             "neighbours",
             "playlist",

@@ -8,6 +8,7 @@ from recall.channels.factors import Factors
 from recall.channels.fresh import Fresh
 from recall.channels.fresh_nearby import FreshNearby
 from recall.channels.genre_popular import GenrePopular
+from recall.channels.leaning import WhereLeaning
 from recall.channels.listeners import Listeners
 from recall.channels.neighbours import Neighbours
 from recall.channels.playlist import InPlaylists
@@ -36,4 +37,5 @@ __all__ = [
     "SameArtist",
     "SessionNeighbours",
     "SimilarArtists",
+    "WhereLeaning",
 ]

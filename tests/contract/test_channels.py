@@ -32,10 +32,12 @@ from recall.channels import (
     SameArtist,
     SessionNeighbours,
     SimilarArtists,
+    WhereLeaning,
 )
 from recall.columns import columns_of
 from recall.errors import ChannelUnavailable, IndexUnavailable
 from recall.index.protocol import NO_FILTER, TrackFilter, TrackIndex
+from recall.leaning import Leaning
 from recall.query import RecallQuery, Start
 from recall.shelf import Shelf
 from recall.tracks import ACOUSTIC, COOCCURRENCE, IndexedTrack
@@ -99,14 +101,15 @@ MAKERS: dict[str, Callable[[TrackIndex], Channel]] = {
     "neighbours": lambda index: Neighbours(index, shelf()),
     "factors": lambda index: Factors(index, shelf()),
     "listeners": lambda index: Listeners(index, shelf()),
+    "leaning": lambda index: WhereLeaning(index, shelf()),
 }
 # What these propose is known by id alone, and filtered after recall, as everything is once more.
 UNFILTERED = {
     *("anchors", "artist_neighbours", "factors", "genre_popular", "listeners", "neighbours", "rising"),
-    "session_neighbours",
+    *("leaning", "session_neighbours"),
 }
-# These have something to say only of a person's own starts, which the query holds: they look nothing up.
-OF_A_PERSON = {"anchors"}
+# These have something to say only of a person's own starts.
+OF_A_PERSON = {"anchors", "leaning"}
 
 # Ten artists of four tracks around the circle; the last of each has just come out.
 TRACKS = [
@@ -145,6 +148,13 @@ def query(*starts: IndexedTrack, where: TrackFilter = NO_FILTER) -> RecallQuery:
     return RecallQuery(weighed, artists, genres, 0.5, where, seeded=bool(starts), now_ms=NOW)
 
 
+def gladly(*ones: IndexedTrack, moved_on: Sequence[IndexedTrack] = ()) -> Leaning:
+    """As if the first were heard to their end and the others skipped at once."""
+    weights = {**{one.track.track_id: 0.5 for one in ones}, **{one.track.track_id: -0.5 for one in moved_on}}
+    sounds = [weights[one.track.track_id] * one.vectors[ACOUSTIC] for one in (*ones, *moved_on) if one.vectors]
+    return Leaning(weights, np.sum(sounds, axis=0, dtype=np.float32) if sounds else np.zeros(64, np.float32))
+
+
 @pytest.fixture(params=MAKERS)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -154,7 +164,7 @@ async def found(name: str, asked: RecallQuery, limit: int, index: TrackIndex | N
     if name == "described":
         asked = dataclasses.replace(asked, described="rock")
     if name in OF_A_PERSON:
-        asked = dataclasses.replace(asked, seeded=False)
+        asked = dataclasses.replace(asked, seeded=False, leaning=gladly(*(start.indexed for start in asked.starts)))
     return await MAKERS[name](index or BruteIndex(CATALOGUE)).candidates(asked, limit)
 
 
@@ -240,6 +250,41 @@ async def test_anchors_are_what_the_person_likes_and_never_a_request_s_seeds() -
     asked = query(CATALOGUE[9], CATALOGUE[0])
     assert ids(await found("anchors", asked, 10)) == ["t9", "t0"]
     assert ids(await MAKERS["anchors"](BruteIndex()).candidates(asked, 10)) == []
+
+
+async def test_leaning_goes_away_from_what_was_moved_on_from() -> None:
+    # Gladly at 20 degrees: nearest are 21, 22 and 23. Half way from there, moved on from 10: what is gone to is at 105.
+    start, passed = CATALOGUE[8], CATALOGUE[4]
+    by_sound = WhereLeaning(BruteIndex(CATALOGUE), Shelf())
+    asked = dataclasses.replace(query(start), seeded=False)
+    glad = dataclasses.replace(asked, leaning=gladly(start))
+    assert ids(await by_sound.candidates(glad, 3)) == ["t9", "t10", "t11"]
+    turned = dataclasses.replace(asked, leaning=gladly(start, moved_on=[passed]))
+    assert ids(await by_sound.candidates(turned, 2)) == ["t39", "t38"]
+    (first, *_) = await by_sound.candidates(turned, 4)
+    assert (first.because, first.reason) == (("t8",), "Like what you finished of late, unlike what you skipped")
+
+
+async def test_leaning_takes_turns_between_lists_and_sound() -> None:
+    # Lists hold rock or jazz, never both: what goes with t8 is rock, whatever it sounds like.
+    asked = dataclasses.replace(query(CATALOGUE[8]), seeded=False, leaning=gladly(CATALOGUE[8], CATALOGUE[9]))
+    some = await WhereLeaning(BruteIndex(CATALOGUE), shelf()).candidates(asked, 8)
+    assert len(some) == 7  # both name one of them
+    assert ids(some)[1] == "t10"
+    assert all(one.track.genres == ("rock",) for one in some)
+    assert not {"t8", "t9"} & set(ids(some))
+    jazz = dataclasses.replace(asked, leaning=gladly(CATALOGUE[39], moved_on=[CATALOGUE[8]]))
+    listed = await WhereLeaning(BruteIndex(CATALOGUE), shelf()).candidates(jazz, 8)
+    assert all(one.track.genres == ("jazz",) for one in listed[::2])
+
+
+async def test_nothing_leans_where_seeds_are_named_or_nothing_was_heard_gladly() -> None:
+    channel = WhereLeaning(BruteIndex(CATALOGUE), shelf())
+    glad = dataclasses.replace(query(CATALOGUE[8]), leaning=gladly(CATALOGUE[8]))
+    assert await channel.candidates(glad, 8) == []
+    sorry = dataclasses.replace(query(CATALOGUE[8]), seeded=False, leaning=gladly(moved_on=[CATALOGUE[8]]))
+    assert await channel.candidates(sorry, 8) == []
+    assert len(await channel.candidates(dataclasses.replace(glad, seeded=False), 8)) == 8
 
 
 async def test_releases_alone_are_all_that_came_out_in_these_weeks_the_latest_first() -> None:

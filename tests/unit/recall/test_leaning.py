@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_what_is_like_what_was_heard_gladly_stands_above_what_is_like_the_rest()
     )
     candidates = [at(0, "near glad"), at(90, "near left"), at(180, "opposite"), IndexedTrack(at(0, "silent").track)]
     vectors = {one.track.track_id: one.vectors[ACOUSTIC] for one in candidates if one.vectors}
-    scene = Scene(query(), vectors, {}, frozenset(), None, leaning=found)
+    scene = Scene(replace(query(), leaning=found), vectors, {}, frozenset(), None)
     rows = features_of([Merged(one.track, {}, {}, {}) for one in candidates], scene)
     usual = (3 + 2.5) / 9
     glad, left = (1 - usual) / 14, -usual / 14

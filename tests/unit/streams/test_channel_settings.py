@@ -31,7 +31,7 @@ ALL = [
         "session_neighbours",
         "listeners",
     ),
-    *("fresh", "fresh_nearby", "genre_popular", "rising", "anchors", "described"),
+    *("fresh", "fresh_nearby", "genre_popular", "rising", "anchors", "leaning", "described"),
 ]
 
 
