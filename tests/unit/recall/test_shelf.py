@@ -144,6 +144,23 @@ def test_leaning_by_lists_sums_cosines_by_their_weights(tables: Tables) -> None:
     assert found[0] > 0.1 > -0.1 > found[2]
 
 
+def test_tracks_where_somebody_leans_are_those_of_the_greatest_sums_and_none_that_made_it(tables: Tables) -> None:
+    weights = {"t1": 0.25, f"t{EACH * 3}": -0.5, "new": 0.9, "gone": 1.0}
+    factors = dict(zip(tables.track_ids, tables.learned.factors.astype(float), strict=True))
+    units = {one: factor / np.linalg.norm(factor) for one, factor in factors.items() if factor.any()}
+    sums = {one: unit @ (0.25 * units["t1"] - 0.5 * units[f"t{EACH * 3}"]) for one, unit in units.items()}
+    expected = sorted((one for one in sums if one not in weights and sums[one] > 0), key=sums.__getitem__, reverse=True)
+    for most in (7, 40):
+        found = Shelf(tables).toward(query(1), weights, most)
+        assert [sums[one] for one in found] == pytest.approx([sums[one] for one in expected[:most]], abs=1e-6)
+        assert len(set(found) - weights.keys()) == len(found)
+    assert min(sums[one] for one in Shelf(tables).toward(query(1), weights, 1_000)) > -1e-6
+    nothing = Tables(tables.track_ids, learn(tables.learned.items, []))
+    for shelf, asking in ((Shelf(), query(1)), (Shelf(tables), query()), (Shelf(nothing), query(1))):
+        assert shelf.toward(asking, weights, 7) == []
+    assert Shelf(tables).toward(query(1), {"new": 1.0}, 7) == []
+
+
 def test_nothing_stands_together_where_no_list_was_learned_from(tables: Tables) -> None:
     candidates = [TRACKS[2], NEW]
     nothing = Tables(tables.track_ids, learn(tables.learned.items, []))
