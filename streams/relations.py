@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from recall.errors import ChannelUnavailable
 from streams.errors import StoreUnavailable
 from topics.records import Artist
 
-# How long a new record of an artist may go unseen.
-KEPT_S = 5.0
+# What is older than this is asked for again, behind the answer; what is older than that before it.
+KEPT_S, KEPT_AT_MOST_S = 5.0, 60.0
 KEPT_MAX = 20_000
 
 
@@ -23,12 +25,13 @@ class Artists(Protocol):
 
 
 class ArtistRelations:
-    """Stated relations, each at most `KEPT_S` old, of the artists asked for last."""
+    """Stated relations of the artists asked for last; no answer waits for those that were read in the last minute."""
 
     def __init__(self, artists: Artists, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._artists = artists
         self._clock_s = clock_s
         self._kept: dict[str, tuple[float, Sequence[str]]] = {}
+        self._reading: set[asyncio.Task[None]] = set()
 
     async def related(self, artist_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Ids of the artists that each of them is related to, the nearest first.
@@ -36,15 +39,35 @@ class ArtistRelations:
         Raises:
             ChannelUnavailable: the store does not answer.
         """
-        old_s = self._clock_s() - KEPT_S
-        missing = [one for one in artist_ids if one not in self._kept or self._kept[one][0] < old_s]
+        missing = self._older(artist_ids, KEPT_AT_MOST_S)
         if missing:
-            try:
-                found = await self._artists.artists(missing)
-            except StoreUnavailable as error:
-                raise ChannelUnavailable(f"relations of artists are not known: {error}") from error
-            self._keep({one: (found[one].related or ()) if one in found else () for one in missing})
+            await self._read(missing)
+        if old := self._older(artist_ids, KEPT_S):
+            self._read_behind(old)
         return {one: self._kept[one][1] for one in artist_ids if one in self._kept}
+
+    def _older(self, artist_ids: Sequence[str], age_s: float) -> list[str]:
+        """Those of the artists that were not read for so long."""
+        since_s = self._clock_s() - age_s
+        return [one for one in artist_ids if one not in self._kept or self._kept[one][0] < since_s]
+
+    async def _read(self, artist_ids: Sequence[str]) -> None:
+        try:
+            found = await self._artists.artists(artist_ids)
+        except StoreUnavailable as error:
+            raise ChannelUnavailable(f"relations of artists are not known: {error}") from error
+        self._keep({one: (found[one].related or ()) if one in found else () for one in artist_ids})
+
+    def _read_behind(self, artist_ids: Sequence[str]) -> None:
+        """Read them while answers go on; should the store be away, whoever asks when they are too old is told."""
+
+        async def read() -> None:
+            with suppress(ChannelUnavailable):
+                await self._read(artist_ids)
+
+        task = asyncio.create_task(read())
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
 
     def _keep(self, related: Mapping[str, Sequence[str]]) -> None:
         for artist_id, others in related.items():
